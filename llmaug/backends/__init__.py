@@ -1,0 +1,1 @@
+"""Language models behind the one seam of `llmaug.request.Backend`."""

@@ -1,0 +1,277 @@
+"""Plans: how one text becomes several, as plain values with one printed form."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from llmaug.errors import PlanError, did_you_mean
+from llmaug.text import Text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llmaug.request import Reply, Request
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Context(Protocol):
+    """What the engine offers a step while it works on one root."""
+
+    root: Text                     # the input text itself, for filters that compare with it
+
+    async def complete(self, requests: Sequence[Request], role: str = "lm") -> list[Reply]: ...
+
+    async def embed(self, texts: Sequence[str]) -> np.ndarray: ...   # (n, d) float32, unit length
+
+    async def search(self, queries: Sequence[str], k: int) -> list[list[Text]]: ...
+
+    async def classify(self, texts: Sequence[str]) -> np.ndarray: ...  # (n, classes), sums to 1
+
+    def drop(self, text: Text, reason: str) -> None: ...             # counted, never silent
+
+    def count(self, event: str) -> None: ...                         # a warning shown at the end
+
+
+class Step:
+    """One thing that the engine can do to the texts of one root.
+
+    Subclasses are frozen dataclasses whose `__init__` only assigns; `check` looks at the values
+    before the first request is sent. Equality is by value and `str` is the text that `parse`
+    reads back.
+    """
+
+    needs: ClassVar[frozenset[str]] | frozenset[str] = NOTHING   # meta fields read
+    gives: ClassVar[frozenset[str]] | frozenset[str] = NOTHING   # meta fields written
+    uses: ClassVar[frozenset[str]] | frozenset[str] = NOTHING    # "lm", "embedder", "index", …
+
+    async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
+        """The texts that go on, in order; a text that does not is handed to `ctx.drop`."""
+        raise TypeError(f"{type(self).__name__} does not say what it does to texts")
+
+    def check(self) -> None:
+        """Raise `PlanError` when a value makes no sense, before any work is done."""
+
+    def parts(self) -> tuple[Step, ...]:
+        """The steps inside this one, for walking a plan."""
+        return ()
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """What this step reads from disk (prompts, files) by name, as 12 hex digits each."""
+        return {}
+
+    def __rshift__(self, other: Step) -> Step:
+        return then(self, other) if isinstance(other, Step) else NotImplemented
+
+    def __add__(self, other: Step) -> Step:
+        return both(self, other) if isinstance(other, Step) else NotImplemented
+
+    def __str__(self) -> str:
+        return call_text(snake(type(self).__name__), self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, repr=False)
+class Then(Step):
+    """One step after another: `a >> b`."""
+
+    steps: tuple[Step, ...]
+
+    async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
+        for step in self.steps:
+            if not texts:
+                break
+            texts = await step.apply(texts, ctx)
+        return texts
+
+    def parts(self) -> tuple[Step, ...]:
+        return self.steps
+
+    def __str__(self) -> str:
+        return " >> ".join(map(str, self.steps))
+
+
+@dataclass(frozen=True, repr=False)
+class Both(Step):
+    """Several steps on the same texts, their outputs one after another: `a + b`."""
+
+    steps: tuple[Step, ...]
+
+    async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
+        outputs = await all_of([step.apply(texts, ctx) for step in self.steps])
+        return [text for output in outputs for text in output]
+
+    def parts(self) -> tuple[Step, ...]:
+        return self.steps
+
+    def __str__(self) -> str:
+        return " + ".join(f"({s})" if isinstance(s, Then) else str(s) for s in self.steps)
+
+
+def then(*steps: Step) -> Step:
+    """`a >> b`, flattened."""
+    return Then(_flat(steps, Then))
+
+
+def both(*steps: Step) -> Step:
+    """`a + b`, flattened."""
+    return Both(_flat(steps, Both))
+
+
+def _flat(steps: Sequence[Step], kind: type[Then] | type[Both]) -> tuple[Step, ...]:
+    return tuple(inner for step in steps
+                 for inner in (step.steps if isinstance(step, kind) else (step,)))
+
+
+async def all_of(work: Sequence[Any]) -> list[Any]:
+    """The results of all awaitables, in order; the first error once all have ended.
+
+    Waiting for the others keeps replies that were already paid for.
+    """
+    if len(work) == 1:
+        return [await work[0]]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def walk(plan: Step) -> list[Step]:
+    """The plan and every step inside it, outermost first."""
+    return [plan, *(inner for part in plan.parts() for inner in walk(part))]
+
+
+def check(plan: Step, fields: frozenset[str] | None = None) -> None:
+    """Raise `PlanError` when the plan cannot run, before the first request is sent.
+
+    `fields` are the meta fields of the input; None leaves them unchecked.
+    """
+    for step in walk(plan):
+        step.check()
+    if fields is not None:
+        _check_fields(plan, fields)
+
+
+def _check_fields(plan: Step, fields: frozenset[str]) -> frozenset[str]:
+    """The meta fields that the plan's outputs have, given those of its inputs."""
+    if isinstance(plan, Then):
+        for step in plan.steps:
+            fields = _check_fields(step, fields)
+        return fields
+    if isinstance(plan, Both):
+        return frozenset.intersection(*(_check_fields(step, fields) for step in plan.steps))
+    for name in sorted(plan.needs - fields):
+        raise PlanError(f"{plan} needs the field {name!r}, which the input does not have; "
+                        + did_you_mean(name, fields))
+    return fields | plan.gives
+
+
+def fingerprints(plan: Step) -> dict[str, str]:
+    """Everything that the plan reads from disk, by name."""
+    return {name: mark for step in walk(plan) for name, mark in step.fingerprints().items()}
+
+
+# The printed form, and reading it back.
+
+
+def snake(name: str) -> str:
+    """The plan name of a step class: `BackTranslate` is `back_translate`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def call_text(name: str, step: Any) -> str:
+    """`name(...)` with required fields by position and the others only where not the default."""
+    arguments = []
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        if field.default is dataclasses.MISSING:
+            arguments.append(literal(value))
+        elif value != field.default or type(value) is not type(field.default):
+            arguments.append(f"{field.name}={literal(value)}")
+    return f"{name}({', '.join(arguments)})"
+
+
+def literal(value: Any) -> str:
+    """A value as `parse` reads it back."""
+    return repr(value)
+
+
+def parse(text: str, names: Mapping[str, Callable[..., Step]]) -> Step:
+    """The plan that a text says, over a closed set of names with literal arguments.
+
+    Raises `PlanError` naming the accepted names, with close matches. Nothing is evaluated.
+    """
+    if len(text) > 10_000:
+        raise PlanError("the plan is longer than 10,000 characters")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        where = f" at column {error.offset}" if isinstance(error, SyntaxError) else ""
+        raise PlanError(f"the plan does not parse{where}: {text.strip()!r}; write it like "
+                        "keep() + paraphrase(n=4) >> dedupe()") from None
+    try:
+        return _step(tree.body, names)
+    except RecursionError:
+        raise PlanError("the plan is nested too deeply") from None
+
+
+def _step(node: ast.expr, names: Mapping[str, Callable[..., Step]]) -> Step:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift):
+        return then(_step(node.left, names), _step(node.right, names))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return both(_step(node.left, names), _step(node.right, names))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _call(node, node.func.id, names)
+    if isinstance(node, ast.Name):
+        if node.id in names:
+            raise PlanError(f"{node.id} needs parentheses: {node.id}()")
+        raise PlanError(f"unknown step {node.id!r}; {did_you_mean(node.id, names)}")
+    raise PlanError(f"a plan joins steps with >> and +; {ast.unparse(node)!r} is neither a step "
+                    "nor one of those")
+
+
+def _call(node: ast.Call, name: str, names: Mapping[str, Callable[..., Step]]) -> Step:
+    if name not in names:
+        raise PlanError(f"unknown step {name!r}; {did_you_mean(name, names)}")
+    positional = [_value(argument, name) for argument in node.args]
+    named: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise PlanError(f"{name}: ** is not part of a plan")
+        named[keyword.arg] = _value(keyword.value, name)
+    return call_step(names[name], name, positional, named)
+
+
+def call_step(make: Callable[..., Step], name: str, positional: Sequence[Any],
+              named: Mapping[str, Any]) -> Step:
+    """Make a step, or say in one line which of its arguments is wrong."""
+    signature = inspect.signature(make)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for key in named:
+        if key not in signature.parameters and not open_ended:
+            raise PlanError(f"{name}() has no argument {key!r}; "
+                            + did_you_mean(key, signature.parameters))
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        raise PlanError(f"{name}{signature}: {error}".replace(" -> 'Step'", "")) from None
+    return make(*positional, **named)
+
+
+def _value(node: ast.expr, name: str) -> Any:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise PlanError(f"{name}: {ast.unparse(node)} is not a literal; arguments are numbers, "
+                        "strings, lists and the like") from None
+    return tuple(value) if isinstance(value, list) else value

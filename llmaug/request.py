@@ -1,0 +1,78 @@
+"""What is asked of a language model and what comes back, and the one seam between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+
+class Message(NamedTuple):
+    """One turn of a chat: `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn; every field is part of the cache key."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None     # JSON schema that the reply must fit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt, rendered, and which of its samples is wanted.
+
+    `sample` numbers the draws of one prompt from 0, `attempt` the repeats after a reply that did
+    not fit; both are part of the cache key, so n samples are n entries. `seed` is the run's seed
+    until the engine replaces it by one derived from the whole request: identical requests get
+    identical seeds and different samples different ones, whatever the order.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    sample: int = 0
+    attempt: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. `finish` is "stop", "length" (cut off) or "content_filter"."""
+
+    text: str
+    finish: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A language model behind one method.
+
+    `name` is in provenance and in the cache key and never holds a secret; `window` is how many
+    requests it likes to have in flight; `parameters` is whatever else changes its replies
+    (endpoint, dtype, extra body), JSON-able, part of the cache key and of the run's manifest.
+
+    `complete` raises a `BackendError` subclass: `RequestRefused` (this row only), `Unavailable`
+    (try again later) or `BackendStopped` (nothing will work). It must be safe to call many times
+    at once, and must honour cancellation. `start` is awaited once before the first request, in
+    the same event loop: load the model or look whether the server answers; raises
+    `BackendStopped` when it cannot work.
+    """
+
+    name: str
+    window: int
+    parameters: Mapping[str, Any]
+
+    async def start(self) -> None: ...
+
+    async def complete(self, request: Request) -> Reply: ...
+
+    async def close(self) -> None: ...
