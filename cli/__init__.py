@@ -1,1 +1,47 @@
-"""The command line."""
+"""The command line: a table of commands, one module each."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from llmaug.cli import augment, demo, doctor, models, show
+from llmaug.errors import LlmaugError
+
+app = typer.Typer(
+    name="llmaug", no_args_is_help=True, rich_markup_mode="markdown", add_completion=False,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    help="LLM-driven text and query augmentation, with proof of whether it helped.")
+app.command("augment")(augment.augment)
+app.command("show")(show.show)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")
+         ) -> None:
+    if version:
+        from llmaug import __version__
+
+        print(f"llmaug {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line on stderr and exit status 2."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except LlmaugError as error:
+        if debug:
+            raise
+        print(f"llmaug: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

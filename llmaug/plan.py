@@ -26,6 +26,8 @@ class Context(Protocol):
     """What the engine offers a step while it works on one root."""
 
     root: Text                     # the input text itself, for filters that compare with it
+    seed: int                      # the run's seed
+    attempt: int                   # draws already spent on this row by an earlier, failed run
 
     async def complete(self, requests: Sequence[Request], role: str = "lm") -> list[Reply]: ...
 
@@ -194,9 +196,12 @@ def call_text(name: str, step: Any) -> str:
     arguments = []
     for field in dataclasses.fields(step):
         value = getattr(step, field.name)
-        if field.default is dataclasses.MISSING:
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if default is dataclasses.MISSING:
             arguments.append(literal(value))
-        elif value != field.default or type(value) is not type(field.default):
+        elif value != default or type(value) is not type(default):
             arguments.append(f"{field.name}={literal(value)}")
     return f"{name}({', '.join(arguments)})"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Message(NamedTuple):
@@ -76,3 +79,16 @@ class Backend(Protocol):
     async def complete(self, request: Request) -> Reply: ...
 
     async def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """A model that turns texts into vectors of unit length.
+
+    `fingerprint` names its weights; `encode` takes any number of texts and returns float32 of
+    shape (n, d), in order.
+    """
+
+    name: str
+    fingerprint: str
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...

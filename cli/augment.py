@@ -1,0 +1,123 @@
+"""`llmaug augment`: the main job."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmaug.cli.progress import Progress, closing_lines
+from llmaug.errors import LlmaugError, OutputError, PlanError
+
+Option = typer.Option
+
+
+def augment(
+    plan: Annotated[str, typer.Argument(help="what to do, e.g. 'keep() + paraphrase(n=4)'")],
+    input: Annotated[str, typer.Argument(help="a file or folder of texts; - for stdin")],
+    output: Annotated[str, Option("--output", "-o", help="where to; the ending says the format; "
+                                  "- for stdout")],
+    lm: Annotated[str | None, Option(help="the language model, e.g. transformers:smollm2-135m, "
+                                     "chat:MODEL")] = None,
+    judge: Annotated[str | None, Option(help="the model of steps with role='judge'")] = None,
+    base_url: Annotated[str | None, Option(help="address of the server for chat:MODEL")] = None,
+    text: Annotated[str | None, Option(help="field that holds the text")] = None,
+    id: Annotated[str | None, Option(help="field that holds the id")] = None,
+    embedder: Annotated[str | None, Option(help="model for similar(): minilm, or a folder")] = None,
+    cache: Annotated[Path | None, Option(help="file of replies to reuse and add to (default: in "
+                                         "the run directory)")] = None,
+    seed: Annotated[int, Option(help="decides every random choice")] = 0,
+    window: Annotated[int | None, Option(min=1, help="requests in flight at most")] = None,
+    limit: Annotated[int | None, Option(min=1, help="only the first N rows")] = None,
+    record: Annotated[Path | None, Option(help="add every request and reply to this file, for "
+                                          "--lm replay:FILE")] = None,
+    patience: Annotated[float, Option(help="seconds without any reply before giving up")] = 600.0,
+    dry_run: Annotated[bool, Option("--dry-run", help="show the first prompts and the number of "
+                                    "requests, send nothing")] = False,
+    fresh: Annotated[bool, Option("--fresh", help="start anew; paid replies are kept")] = False,
+    retry_failed: Annotated[bool, Option("--retry-failed", help="run the rows that failed")] = False,
+    strict: Annotated[bool, Option("--strict", help="stop at the first row that cannot be "
+                                   "read")] = False,
+) -> None:
+    """Make new texts from every text of a file, and lose none.
+
+    Killed at any moment, the same command goes on where it stopped. The run is kept beside the
+    output in OUT.run.
+
+    Example: `llmaug augment 'keep() + paraphrase(n=4) >> dedupe()' reviews.csv --text body
+    -o more.jsonl --lm transformers:smollm2-135m`
+    """
+    from llmaug import backends, batch
+    from llmaug.text import read
+    from llmaug.vocabulary import parse
+
+    step = parse(plan)
+    with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
+        source = read(_spooled(scratch) if input == "-" else input, text=text, id=id)
+        target = Path(scratch) / "stdout.jsonl" if output == "-" else Path(output)
+        models = {role: backends.backend(spec, **_options(spec, base_url))
+                  for role, spec in (("lm", lm), ("judge", judge)) if spec}
+        if dry_run:
+            from llmaug.cli.dry_run import show_requests
+
+            show_requests(step, source, seed=seed, limit=limit, models=models)
+            return
+        if output != "-" and not target.parent.is_dir():
+            raise OutputError(f"the folder {target.parent} does not exist; make it first: "
+                              f"mkdir -p {target.parent}")
+        if record is not None:
+            from llmaug.backends.replay import RecordingBackend
+
+            models = {role: RecordingBackend(model, record) for role, model in models.items()}
+        if embedder is not None:
+            from llmaug.retrieval.embed import embedder as embedder_named
+
+            encoder = embedder_named(embedder)
+        else:
+            encoder = None
+        job = batch.Job(step, source, target, models, seed=seed, limit=limit, embedder=encoder)
+        with Progress(job) as shown:
+            summary = batch.augment_file(
+                job, cache=cache, window=window, fresh=fresh, retry_failed=retry_failed,
+                strict=strict, progress=shown.update, notice=shown.notice, patience=patience)
+        if output == "-" and not summary.interrupted:
+            sys.stdout.buffer.write(target.read_bytes())
+            sys.stdout.flush()
+        for line in closing_lines(summary, shown_output=output):
+            print(line, file=sys.stderr)
+    if summary.interrupted:
+        if output != "-":
+            print(f"to go on: {_command()}", file=sys.stderr)
+        raise typer.Exit(130)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _command() -> str:
+    """The command that continues this run: the same one, which must not start anew."""
+    words = [word for word in sys.argv[1:] if word not in ("--fresh", "--retry-failed")]
+    return "llmaug " + shlex.join(words)
+
+
+def _options(spec: str, base_url: str | None) -> dict[str, str]:
+    if base_url is None:
+        return {}
+    if not spec.startswith(("chat:", "openai:")):
+        raise PlanError(f"--base-url is for chat:MODEL; {spec} runs without a server")
+    return {"base_url": base_url}
+
+
+def _spooled(scratch: str) -> Path:
+    """Standard input as a file, so that it can be read twice; JSONL when it looks like it."""
+    begin = sys.stdin.buffer.peek(64)[:64]
+    if not begin:
+        raise LlmaugError("nothing came on standard input")
+    path = Path(scratch) / ("stdin.jsonl" if begin.lstrip()[:1] == b"{" else "stdin.txt")
+    with path.open("wb") as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+    return path

@@ -1,0 +1,79 @@
+"""`llmaug show`: what a plan can be made of."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llmaug.errors import LlmaugError, did_you_mean
+
+WHAT = ("methods", "steps", "prompts", "backends", "prompt")
+
+
+def show(
+    what: Annotated[str, typer.Argument(help=", ".join(WHAT))],
+    name: Annotated[str, typer.Argument(help="with `prompt`: which one")] = "",
+) -> None:
+    """List methods, steps, prompts or backends, or print one prompt file.
+
+    Example: `llmaug show prompt paraphrase`
+    """
+    if what not in WHAT:
+        raise LlmaugError(f"nothing to show called {what!r}; {did_you_mean(what, WHAT)}")
+    if what == "prompt":
+        _prompt(name)
+    elif what == "prompts":
+        _prompts()
+    elif what == "backends":
+        from llmaug.backends import KINDS
+
+        for line in KINDS.values():
+            print(line)
+    else:
+        _callables(what)
+
+
+def _prompt(name: str) -> None:
+    from llmaug import prompt
+
+    loaded = prompt.load(name) if name else None
+    if loaded is None:
+        raise LlmaugError(f"which prompt? one of {', '.join(prompt.shipped())}")
+    print(f"# {loaded.path}  fingerprint {loaded.fingerprint}\n{loaded.text.strip()}")
+
+
+def _prompts() -> None:
+    from llmaug import prompt
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("prompt", "inputs", "output", "fingerprint", "what it does"):
+        table.add_column(column, overflow="fold")
+    for name in prompt.shipped():
+        loaded = prompt.load(name)
+        table.add_row(name, ", ".join(loaded.inputs), loaded.output, loaded.fingerprint,
+                      loaded.description)
+    Console().print(table)
+
+
+def _callables(what: str) -> None:
+    from llmaug.methods import METHODS
+    from llmaug.steps import STEPS
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold", no_wrap=False)
+    table.add_column(overflow="fold")
+    for name, make in (METHODS if what == "methods" else STEPS).items():
+        parameters = ", ".join(
+            p.name if p.default is p.empty else f"{p.name}={_default(make, p)}"
+            for p in inspect.signature(make).parameters.values())
+        table.add_row(f"{name}({parameters})", (inspect.getdoc(make) or "").split("\n\n")[0])
+    Console().print(table)
+
+
+def _default(make: object, parameter: inspect.Parameter) -> str:
+    text = repr(parameter.default)
+    return "{}" if "factory" in text else text

