@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -85,8 +87,7 @@ class ReplyCache:
 
     def put(self, key: bytes, reply: Reply, *, stored: Callable[[], None] | None = None) -> None:
         """Store a reply; `stored` runs in the event loop once it is on disk."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._pending[key] = reply
         self._waiting.append((key, reply, stored))
         if not self._wake.is_set():
@@ -109,10 +110,11 @@ class ReplyCache:
             while True:
                 self._wake.wait()
                 self._wake.clear()
+                closing = self._closing     # looked at first: what came before it is written
                 batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 if batch and not self.failure:
                     self._commit(connection, batch)
-                elif self._closing and not self._waiting:
+                if closing:
                     return
         finally:
             connection.close()
@@ -129,16 +131,19 @@ class ReplyCache:
             self.failure = OutputError(f"cache {self.path} cannot be written: {error}; nothing "
                                        "that was finished is lost; free space and run the same "
                                        "command again")
-            if self.on_failure and self._loop:
-                self._loop.call_soon_threadsafe(self.on_failure, self.failure)
+            self._tell(self.on_failure, self.failure)
             return
-        if self._closing:
-            return
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stored, batch)
-
-    def _stored(self, batch: list[tuple[bytes, Reply, Callable[[], None] | None]]) -> None:
-        for key, _, stored in batch:
+        for key, _ in rows:
             self._pending.pop(key, None)
-            if stored:
-                stored()
+        self._tell(_call_all, [stored for _, _, stored in batch if stored])
+
+    def _tell(self, function: Callable[[Any], None] | None, argument: Any) -> None:
+        """Run a function in the event loop, unless that has ended by now."""
+        if function and self._loop:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function, argument)
+
+
+def _call_all(functions: list[Callable[[], None]]) -> None:
+    for function in functions:
+        function()

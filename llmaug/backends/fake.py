@@ -1,4 +1,4 @@
-"""A language model that needs nothing: its replies are shuffles of the last message."""
+"""A language model that needs nothing: its replies are the text with its words shuffled."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FakeBackend:
 
 
 def shuffled(request: Request) -> str:
-    """The words of the last message in an order that the seed decides."""
-    words = request.messages[-1].content.split()
+    """The words of the last paragraph, which is the text, in an order that the seed decides."""
+    words = request.messages[-1].content.rpartition("\n\n")[2].split()
     random.Random(request.seed).shuffle(words)
     return " ".join(words)

@@ -1,0 +1,1 @@
+"""Reading and writing each file format; `endings.py` says which name means which."""

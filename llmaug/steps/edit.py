@@ -45,19 +45,27 @@ class Edit(Step):
     n: int = 1
 
     def check(self) -> None:
-        if self.kind not in KINDS:
-            raise PlanError(f"{self}: unknown kind {self.kind!r}; "
-                            + did_you_mean(str(self.kind), KINDS))
-        if (isinstance(self.rate, bool) or not isinstance(self.rate, int | float)
-                or not 0 <= self.rate <= 1):
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
+            raise PlanError(
+                f"{self}: unknown kind {self.kind!r}; " + did_you_mean(str(self.kind), KINDS)
+            )
+        if (
+            isinstance(self.rate, bool)
+            or not isinstance(self.rate, int | float)
+            or not 0 <= self.rate <= 1
+        ):
             raise PlanError(f"{self}: rate must be a number from 0 to 1")
         if isinstance(self.n, bool) or not isinstance(self.n, int) or not 1 <= self.n <= 10_000:
             raise PlanError(f"{self}: n must be a whole number from 1 to 10,000")
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
-        return [text.derive(self._copy(text.text, ctx.seed, i), made_by=str(self),
-                            id=f"{text.id}/edit.{i}")
-                for text in texts for i in range(self.n)]
+        return [
+            text.derive(
+                self._copy(text.text, ctx.seed, i), made_by=str(self), id=f"{text.id}/edit.{i}"
+            )
+            for text in texts
+            for i in range(self.n)
+        ]
 
     def _copy(self, text: str, seed: int, number: int) -> str:
         if self.rate == 0:
@@ -119,8 +127,11 @@ def duplicate_words(text: str, rate: float, draw: random.Random) -> str:
 def change_case(text: str, rate: float, draw: random.Random) -> str:
     """Words change to upper, lower or title case, never to the case that they have."""
     words, gaps = _split(text)
-    others = {i: changed for i, word in enumerate(words)
-              if (changed := sorted({word.upper(), word.lower(), word.capitalize()} - {word}))}
+    others = {
+        i: changed
+        for i, word in enumerate(words)
+        if (changed := sorted({word.upper(), word.lower(), word.capitalize()} - {word}))
+    }
     for i in draw.sample(sorted(others), min(_count(rate, len(words)), len(others))):
         words[i] = draw.choice(others[i])
     return _joined(words, gaps)
@@ -137,14 +148,15 @@ def mistype(text: str, rate: float, draw: random.Random) -> str:
     for i in sorted(draw.sample(letters, min(_count(rate, len(letters)), len(letters)))):
         left -= _typo(cells, i, own, draw, may_delete=left > 1)
     changed = "".join(cells)
-    if changed == text:     # typos side by side can undo each other
+    if changed == text:  # typos side by side can undo each other
         i = draw.choice(letters)
         return f"{text[:i]}{text[i]}{text[i:]}"
     return changed
 
 
-def _typo(cells: list[str], i: int, own: list[str], draw: random.Random, *,
-          may_delete: bool) -> int:
+def _typo(
+    cells: list[str], i: int, own: list[str], draw: random.Random, *, may_delete: bool
+) -> int:
     """One typo at cell i; 1 when it removed the letter there, else 0."""
     letter = cells[i]
     # The text's own letters keep a text in another script in that script.
@@ -167,11 +179,19 @@ def _typo(cells: list[str], i: int, own: list[str], draw: random.Random, *,
 
 def _neighbours() -> dict[str, str]:
     """The letters beside, above and below each letter of a QWERTY keyboard."""
-    keys = {letter: (row, column + row / 2)
-            for row, letters in enumerate(QWERTY) for column, letter in enumerate(letters)}
-    return {a: "".join(b for b, (row_b, at_b) in keys.items()
-                       if b != a and abs(row_a - row_b) <= 1 and abs(at_a - at_b) <= 1)
-            for a, (row_a, at_a) in keys.items()}
+    keys = {
+        letter: (row, column + row / 2)
+        for row, letters in enumerate(QWERTY)
+        for column, letter in enumerate(letters)
+    }
+    return {
+        a: "".join(
+            b
+            for b, (row_b, at_b) in keys.items()
+            if b != a and abs(row_a - row_b) <= 1 and abs(at_a - at_b) <= 1
+        )
+        for a, (row_a, at_a) in keys.items()
+    }
 
 
 NEIGHBOURS = _neighbours()
@@ -191,6 +211,10 @@ def _as(letter: str, model: str) -> str:
 
 
 KINDS: dict[str, Callable[[str, float, random.Random], str]] = {
-    "swap": swap_words, "delete": delete_words, "duplicate": duplicate_words,
-    "typo": mistype, "keyboard": hit_next_key, "case": change_case,
+    "swap": swap_words,
+    "delete": delete_words,
+    "duplicate": duplicate_words,
+    "typo": mistype,
+    "keyboard": hit_next_key,
+    "case": change_case,
 }

@@ -15,8 +15,10 @@ from llmaug.text import Text
 PUNCTUATION = " .,;:!?…\"'`“”„‘’‚«»‹›()[]*_-–—。、！？"
 
 # Scripts that are written without spaces count every character as a word.
-UNSPACED = (r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-            r"\uf900-\ufaff\U00020000-\U0003ffff")
+UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufaff\U00020000-\U0003ffff"
+)
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 
@@ -95,8 +97,9 @@ class Length(Step):
     max_ratio: float | None = None
 
     def check(self) -> None:
-        _check_bounds(self, "min_ratio", self.min_ratio, "max_ratio", self.max_ratio,
-                      least=0, most=math.inf)
+        _check_bounds(
+            self, "min_ratio", self.min_ratio, "max_ratio", self.max_ratio, least=0, most=math.inf
+        )
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
         words = max(1, len(WORD.findall(ctx.root.text)))
@@ -120,15 +123,27 @@ def _outside(value: float, least: float | None, most: float | None) -> str:
     return ""
 
 
-def _check_bounds(step: Step, low_name: str, low: float | None, high_name: str,
-                  high: float | None, *, least: float, most: float) -> None:
+def _check_bounds(
+    step: Step,
+    low_name: str,
+    low: float | None,
+    high_name: str,
+    high: float | None,
+    *,
+    least: float,
+    most: float,
+) -> None:
     if low is None and high is None:
         raise PlanError(f"{step}: give {low_name}, {high_name} or both")
     for name, value in ((low_name, low), (high_name, high)):
         if value is None:
             continue
-        if (isinstance(value, bool) or not isinstance(value, int | float)
-                or not least <= value <= most or math.isinf(value)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not least <= value <= most
+            or math.isinf(value)
+        ):
             limits = f"from {least}" + ("" if math.isinf(most) else f" to {most}")
             raise PlanError(f"{step}: {name} must be a number {limits}")
     if low is not None and high is not None and low >= high:

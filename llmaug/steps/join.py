@@ -13,7 +13,7 @@ from llmaug.text import Text
 class Join(Step):
     """All texts of the root, one after another, as one text.
 
-    `keep() + keywords() >> join(' ')` gives the query with its search terms behind it. The
+    `keep() + keywords() >> join()` gives the query with its search terms behind it. The
     fields of the root are kept, those that variants gained are not.
     """
 

@@ -10,7 +10,7 @@ from llmaug.text import Text
 
 @dataclass(frozen=True, repr=False)
 class Keep(Step):
-    """Pass every text on, untouched: `keep() + paraphrase(n=4)` has the original among its texts."""
+    """Pass every text on, untouched: `keep() + paraphrase(n=4)` also yields the original."""
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
         return texts

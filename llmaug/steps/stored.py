@@ -34,8 +34,9 @@ class Stored(Step):
     def check(self) -> None:
         if not isinstance(self.file, str) or not isinstance(self.field, str):
             raise PlanError(f"{self}: file and field must be strings")
-        if self.n is not None and (isinstance(self.n, bool) or not isinstance(self.n, int)
-                                   or self.n < 1):
+        if self.n is not None and (
+            isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1
+        ):
             raise PlanError(f"{self}: n must be a whole number above 0")
         index_of(self.file, self.field)
 
@@ -46,14 +47,19 @@ class Stored(Step):
         index = index_of(self.file, self.field)
         stored = index.texts(ctx.root.id)
         if not stored:
-            ctx.drop(ctx.root, f"no variants in {self.file}" if ctx.root.id in index.offsets
-                     else f"not in {self.file}")
+            ctx.drop(
+                ctx.root,
+                f"no variants in {self.file}"
+                if ctx.root.id in index.offsets
+                else f"not in {self.file}",
+            )
             return []
         variants = []
         for text in texts:
             for i, written in enumerate(stored[: self.n]):
-                variant = text.derive(written, made_by=f"{self}@{index.mark}",
-                                      id=f"{text.id}/stored.{i}")
+                variant = text.derive(
+                    written, made_by=f"{self}@{index.mark}", id=f"{text.id}/stored.{i}"
+                )
                 if written.strip():
                     variants.append(variant)
                 else:
@@ -67,8 +73,8 @@ class Index:
 
     file: str
     field: str
-    offsets: Mapping[str, int]      # in bytes
-    mark: str                       # 12 hex digits of SHA-256
+    offsets: Mapping[str, int]  # in bytes
+    mark: str  # 12 hex digits of SHA-256
 
     def texts(self, root: str) -> list[str]:
         """The texts stored for a root, none where the file lacks it."""
@@ -100,8 +106,10 @@ def _build(file: str, field: str, size: int, mtime_ns: int) -> Index:
                 where = f"{file}:{number}"
                 root, _ = _row(line, field, where)
                 if root in offsets:
-                    raise PlanError(f"{where}: the id {root!r} stands on an earlier line too; "
-                                    "join the two lines")
+                    raise PlanError(
+                        f"{where}: the id {root!r} stands on an earlier line too; "
+                        "join the two lines"
+                    )
                 offsets[root] = offset
             offset += len(line)
     return Index(file, field, offsets, digest.hexdigest()[:12])

@@ -1,0 +1,207 @@
+"""vLLM's engine in this process's care, on GPUs or the CPU."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmaug.backends.chat_template import ChatTemplate
+from llmaug.backends.weights import identity, model_folder
+from llmaug.errors import (
+    BackendError,
+    BackendStopped,
+    MissingExtra,
+    ModelError,
+    RequestRefused,
+    Unavailable,
+)
+from llmaug.request import Reply, Request
+
+CPU_SLOTS, GPU_SLOTS = 128, 256     # sequences that the engine works on at once
+# What vLLM reads when it is imported; a value that the user has set stays.
+ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+# Engine arguments that decide how fast replies come, not what they say.
+PACE_ONLY = {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "max_model_len"}
+
+
+class _Vllm(NamedTuple):
+    """The names that are used of vLLM, imported in one place."""
+
+    engine: Any
+    engine_args: Any
+    usage: Any
+    sampling: Any
+    structured: Any
+    final_only: Any
+    prompt: Any
+    dead: Any
+    refused: tuple[type[Exception], ...]
+    on_cpu: bool
+
+
+class VllmBackend:
+    """Answers requests through vLLM's `AsyncLLM`, which batches continuously.
+
+    The window is twice the engine's slots, so that a slot never waits for this process. Each
+    request is drawn with its own seed; the reply may still differ in a later run, because vLLM's
+    arithmetic depends on what else is in the batch. A JSON schema in a request is enforced while
+    the reply is generated. `engine_args` go to vLLM as they are (`tensor_parallel_size`,
+    `quantization`, `max_num_seqs`, …).
+    """
+
+    def __init__(self, model: str, *, window: int | None = None, max_model_len: int | None = None,
+                 dtype: str | None = None,
+                 engine_args: Mapping[str, Any] | None = None) -> None:
+        if window is not None and window < 1:
+            raise BackendError(f"window must be at least 1, not {window}")
+        self.model, self.name = model, f"vllm:{model}"
+        self.dtype = dtype or "auto"
+        self.engine_args = dict(engine_args or {})
+        if max_model_len is not None:
+            self.engine_args["max_model_len"] = max_model_len
+        if self.engine_args.get("trust_remote_code"):
+            raise BackendError("trust_remote_code would run code from the model's folder; "
+                               "llmaug does not do that")
+        self._given_window = window
+        self._engine: Any = None
+        self._template: ChatTemplate | None = None
+        self._numbers = itertools.count()
+
+    @cached_property
+    def slots(self) -> int:
+        """How many sequences the engine works on at once."""
+        return int(self.engine_args.get("max_num_seqs")
+                   or (CPU_SLOTS if _vllm().on_cpu else GPU_SLOTS))
+
+    @cached_property
+    def window(self) -> int:
+        return self._given_window or 2 * self.slots
+
+    @cached_property
+    def folder(self) -> Path:
+        return model_folder(self.model)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        telling = {k: v for k, v in self.engine_args.items() if k not in PACE_ONLY}
+        return {"dtype": self.dtype, **identity(self.folder), **telling}
+
+    async def start(self) -> None:
+        """Start the engine (up to a minute); raises `ModelError` or `BackendStopped`."""
+        if self._engine is None:
+            self._engine, self._template = await asyncio.to_thread(self._load)
+
+    def _load(self) -> tuple[Any, ChatTemplate]:
+        vllm = _vllm()
+        template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
+        defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enforce_eager": vllm.on_cpu,
+                    "enable_prefix_caching": True, "disable_log_stats": True}
+        try:
+            arguments = vllm.engine_args(
+                **{**defaults, **self.engine_args, "model": str(self.folder),
+                   "trust_remote_code": False})
+            # The defaults of offline use: throughput before the time to the first token.
+            engine = vllm.engine.from_engine_args(arguments, usage_context=vllm.usage.LLM_CLASS)
+        except Exception as error:      # arguments, memory, architecture, a dead child process
+            raise BackendStopped(f"vLLM does not start with {self.model}: {_line(error)} "
+                                 "(set VLLM_LOGGING_LEVEL=INFO to see its log)") from error
+        return engine, template
+
+    async def complete(self, request: Request) -> Reply:
+        if self._engine is None or self._template is None:
+            raise BackendStopped(f"{self.name} is not running; await start() first")
+        vllm, sampling = _vllm(), request.sampling
+        tokens = self._template.tokens(request.messages)
+        most = self._engine.model_config.max_model_len - sampling.max_tokens
+        if len(tokens) > most:
+            raise RequestRefused(f"too long for the model's context ({len(tokens)} tokens, limit "
+                                 f"{most} beside a reply of {sampling.max_tokens})")
+        output = None
+        try:
+            parameters = self._parameters(vllm, request)
+            name = f"llmaug-{next(self._numbers)}"
+            # Cancelling this task ends the loop, on which vLLM aborts the request.
+            async for part in self._engine.generate(
+                    vllm.prompt(prompt_token_ids=tokens), parameters, name):
+                output = part
+        except vllm.dead:
+            raise BackendStopped("vLLM's engine has died (set VLLM_LOGGING_LEVEL=INFO to see "
+                                 "why); run the same command again to continue") from None
+        except vllm.refused as error:
+            raise RequestRefused(f"vLLM refuses the request: {_line(error)}") from None
+        except Exception as error:
+            raise Unavailable(f"vLLM failed on the request: {_line(error)}") from error
+        if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
+            raise Unavailable("vLLM ended the request without a reply")
+        reply = output.outputs[0]
+        return Reply(reply.text, "stop" if reply.finish_reason == "stop" else "length",
+                     len(tokens), len(reply.token_ids))
+
+    @staticmethod
+    def _parameters(vllm: _Vllm, request: Request) -> Any:
+        sampling = request.sampling
+        structured = None
+        if sampling.schema is not None:
+            # Without white space a model cannot fill its limit with it (vLLM issue 38696).
+            structured = vllm.structured(json=dict(sampling.schema), disable_any_whitespace=True)
+        return vllm.sampling(
+            max_tokens=sampling.max_tokens, temperature=sampling.temperature,
+            top_p=sampling.top_p, stop=list(sampling.stop) or None, seed=request.seed % 2**31,
+            output_kind=vllm.final_only, structured_outputs=structured)
+
+    async def close(self) -> None:
+        """End the engine and its process; requests in flight end with `BackendStopped`."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True,
+                                             trust_remote_code=False)
+    except Exception as error:
+        raise ModelError(f"cannot load the tokenizer in {folder}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _vllm() -> _Vllm:
+    """vLLM's names; raises `MissingExtra`, or `BackendStopped` for a version without them."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import vllm
+    except ImportError:
+        raise MissingExtra("vllm", "vllm") from None
+    try:
+        from vllm import SamplingParams, TokensPrompt
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+        from vllm.v1.engine.exceptions import EngineDeadError
+    except ImportError as error:
+        raise BackendStopped(f"vllm {vllm.__version__} is not as llmaug knows it ({error}); "
+                             "install a version from 0.18 to 0.32") from None
+    refused: tuple[type[Exception], ...] = (ValueError, TypeError)
+    try:
+        from vllm.exceptions import VLLMClientError
+
+        refused = (*refused, VLLMClientError)
+    except ImportError:
+        pass        # older versions refuse with ValueError
+    return _Vllm(AsyncLLM, AsyncEngineArgs, UsageContext, SamplingParams, StructuredOutputsParams,
+                 RequestOutputKind.FINAL_ONLY, TokensPrompt, EngineDeadError, refused,
+                 current_platform.is_cpu())
