@@ -14,8 +14,8 @@ from llmaug.methods.method import Method
 from llmaug.outcome import Outcome, Row
 from llmaug.plan import Both, Step, Then, both, then
 from llmaug.request import Backend, Reply, Request
-from llmaug.steps import clean, dedupe, keep, length
 from llmaug.text import BadRow, TextFile
+from llmaug.vocabulary import clean, dedupe, keep, length
 
 SHOWN = 2           # prompts shown in full
 SAMPLED = 200       # rows from which the whole is estimated
@@ -48,7 +48,7 @@ def _unfiltered(step: Step) -> Step:
     if isinstance(step, Then | Both):
         inner = [_unfiltered(part) for part in step.steps]
         return then(*inner) if isinstance(step, Then) else both(*inner)
-    filters = isinstance(step, clean | dedupe | length)
+    filters = isinstance(step, (clean, dedupe, length))
     return keep() if filters or step.uses & {"embedder", "classifier", "index"} else step
 
 

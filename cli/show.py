@@ -60,8 +60,7 @@ def _prompts() -> None:
 
 
 def _callables(what: str) -> None:
-    from llmaug.methods import METHODS
-    from llmaug.steps import STEPS
+    from llmaug.vocabulary import METHODS, STEPS
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(overflow="fold", no_wrap=False)

@@ -35,35 +35,49 @@ PUBLIC = {
     "parse": "llmaug.vocabulary",
     "read": "llmaug.text",
     "write": "llmaug.text",
-    **dict.fromkeys(("clean", "dedupe", "edit", "generate", "join", "keep", "length", "similar",
-                     "stored"), "llmaug.steps"),
-    **dict.fromkeys(("back_translate", "doc2query", "formalise", "hyde", "icr", "keywords",
-                     "paraphrase", "simplify"), "llmaug.methods"),
+    **dict.fromkeys((
+        "back_translate", "clean", "dedupe", "doc2query", "edit", "formalise", "generate", "hyde",
+        "icr", "join", "keep", "keywords", "length", "paraphrase", "simplify", "similar", "stored",
+    ), "llmaug.vocabulary"),
 }
-__all__ = sorted(PUBLIC)  # noqa: PLE0605
+__all__ = sorted(PUBLIC)
 
 if TYPE_CHECKING:
-    from llmaug.backends import backend
-    from llmaug.backends.fake import FakeBackend
-    from llmaug.batch import Job, augment_file
-    from llmaug.errors import LlmaugError
-    from llmaug.methods import (
-        back_translate,
-        doc2query,
-        formalise,
-        hyde,
-        icr,
-        keywords,
-        paraphrase,
-        simplify,
-    )
-    from llmaug.plan import Step
-    from llmaug.request import Backend, Embedder, Message, Reply, Request, Sampling
-    from llmaug.retrieval.embed import embedder
-    from llmaug.steps import clean, dedupe, edit, generate, join, keep, length, similar, stored
-    from llmaug.stream import augment
-    from llmaug.text import Text, read, write
-    from llmaug.vocabulary import parse
+    from llmaug.backends import backend as backend
+    from llmaug.backends.fake import FakeBackend as FakeBackend
+    from llmaug.batch import Job as Job
+    from llmaug.batch import augment_file as augment_file
+    from llmaug.errors import LlmaugError as LlmaugError
+    from llmaug.plan import Step as Step
+    from llmaug.request import Backend as Backend
+    from llmaug.request import Embedder as Embedder
+    from llmaug.request import Message as Message
+    from llmaug.request import Reply as Reply
+    from llmaug.request import Request as Request
+    from llmaug.request import Sampling as Sampling
+    from llmaug.retrieval.embed import embedder as embedder
+    from llmaug.stream import augment as augment
+    from llmaug.text import Text as Text
+    from llmaug.text import read as read
+    from llmaug.text import write as write
+    from llmaug.vocabulary import back_translate as back_translate
+    from llmaug.vocabulary import clean as clean
+    from llmaug.vocabulary import dedupe as dedupe
+    from llmaug.vocabulary import doc2query as doc2query
+    from llmaug.vocabulary import edit as edit
+    from llmaug.vocabulary import formalise as formalise
+    from llmaug.vocabulary import generate as generate
+    from llmaug.vocabulary import hyde as hyde
+    from llmaug.vocabulary import icr as icr
+    from llmaug.vocabulary import join as join
+    from llmaug.vocabulary import keep as keep
+    from llmaug.vocabulary import keywords as keywords
+    from llmaug.vocabulary import length as length
+    from llmaug.vocabulary import paraphrase as paraphrase
+    from llmaug.vocabulary import parse as parse
+    from llmaug.vocabulary import similar as similar
+    from llmaug.vocabulary import simplify as simplify
+    from llmaug.vocabulary import stored as stored
 
 
 def __getattr__(name: str) -> Any:

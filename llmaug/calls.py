@@ -11,13 +11,23 @@ from dataclasses import replace
 import orjson
 
 from llmaug.cache import ReplyCache
-from llmaug.errors import BackendStopped, Unavailable
+from llmaug.errors import BackendStopped, RequestRefused, Unavailable
 from llmaug.outcome import Spent
 from llmaug.pace import Pace
 from llmaug.request import Backend, Reply, Request
 
 MOST_TRIES = 8              # of one request that the server answers with an error
 PATIENCE = 600.0            # seconds without any answer before the run stops
+
+
+def canonical(request: Request) -> bytes:
+    """A request as JSON in one form: messages, sampling, seed, sample and attempt."""
+    try:
+        return orjson.dumps(
+            [[[m.role, m.content] for m in request.messages], request.sampling, request.seed,
+             request.sample, request.attempt], option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise RequestRefused(f"the text cannot be sent: {error}") from None
 
 
 class Calls:
@@ -38,17 +48,16 @@ class Calls:
         self._identity = hashlib.sha256(orjson.dumps(
             [backend.name, dict(backend.parameters)], option=orjson.OPT_SORT_KEYS))
 
-    def key(self, request: Request) -> bytes:
-        """SHA-256 of everything that decides the reply."""
+    def key(self, asked: bytes) -> bytes:
+        """SHA-256 of everything that decides the reply: the backend and what it is asked."""
         digest = self._identity.copy()
-        digest.update(orjson.dumps(
-            [[[m.role, m.content] for m in request.messages], request.sampling, request.seed,
-             request.sample, request.attempt], option=orjson.OPT_SORT_KEYS))
+        digest.update(asked)
         return digest.digest()
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request; raises `BackendError` subclasses as the backend does."""
-        key = self.key(request)
+        asked = canonical(request)
+        key = self.key(asked)
         flying = self._flying.get(key)
         if flying is not None:
             self.spent.merged += 1
@@ -60,8 +69,8 @@ class Calls:
         self._flying[key] = future
         try:
             # The seed follows from the whole request: equal requests agree, samples differ.
-            seeded = replace(request, seed=int.from_bytes(key[:8], "big") >> 1)
-            reply = await self._ask(seeded, key)
+            seed = int.from_bytes(hashlib.sha256(asked).digest()[:8], "big") >> 1
+            reply = await self._ask(replace(request, seed=seed), key)
         except BaseException as error:
             if isinstance(error, Exception):
                 future.set_exception(error)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmaug.control_tokens import harmless
 from llmaug.errors import PromptError, did_you_mean
 from llmaug.request import Message, Sampling
 from llmaug.templates import compile_template
@@ -30,31 +31,6 @@ FIELDS = {"name", "description", "version", "authors", "source", "tags", "model"
 PARAMETERS = {"temperature", "top_p", "max_tokens", "stop"}
 LONGEST_FILE = 64_000
 LONGEST_RENDERED = 512_000
-
-# What chat models read as control tokens, in every common template: ChatML, Llama 2 to 4,
-# Gemma, Mistral, DeepSeek, Phi, Qwen. A zero-width space behind the first character keeps the
-# text readable and keeps a tokenizer from seeing the token.
-CONTROL = re.compile(
-    r"<\|[^\s<>|]{1,48}\|>|<｜[^\s<>｜]{1,48}｜>|</?(?:s|bos|eos|pad|unk|think|tool_call|"
-    r"tool_response|start_of_turn|end_of_turn|start_of_image)>|\[/?(?:INST|SYSTEM_PROMPT|"
-    r"AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]|<</?SYS>>")
-BREAK = "\u200b"
-
-
-def neutralise(text: str) -> tuple[str, bool]:
-    """A text without chat control tokens, and whether it held any."""
-    if "<" not in text and "[" not in text:
-        return text, False
-    changed = CONTROL.sub(lambda token: token[0][0] + BREAK + token[0][1:], text)
-    return changed, changed is not text and changed != text
-
-
-def restore(text: str) -> str:
-    """Undo `neutralise` in a reply that quotes its input."""
-    if BREAK not in text:
-        return text
-    return re.sub(rf"([<\[]){BREAK}", r"\1", text)
-
 
 @dataclass(frozen=True)
 class Input:
@@ -113,7 +89,7 @@ class Prompt:
             if value is None:
                 raise PromptError(f"prompt {self.name}: the input {name!r} is missing; "
                                   f"give it, or set a default in {self.path}")
-            clean[name], had = _harmless(value)
+            clean[name], had = harmless(value)
             found = found or had
         messages = tuple(turn if isinstance(turn, Message)
                          else Message(turn[0], turn[1].render(clean)) for turn in self.turns)
@@ -121,18 +97,6 @@ class Prompt:
             raise PromptError(f"prompt {self.name}: longer than {LONGEST_RENDERED:,} characters "
                               "with this text")
         return Rendered(messages, found)
-
-
-def _harmless(value: Any) -> tuple[Any, bool]:
-    """A template value as plain strings, numbers and lists, without control tokens."""
-    if isinstance(value, str):
-        return neutralise(value)
-    if isinstance(value, bool | int | float):
-        return value, False
-    if isinstance(value, list | tuple):
-        pairs = [_harmless(item) for item in value]
-        return [item for item, _ in pairs], any(had for _, had in pairs)
-    return neutralise(str(value))
 
 
 def shipped() -> list[str]:
@@ -250,27 +214,3 @@ def _sampling(front: Mapping[str, Any], output: str, where: str) -> Sampling:
                     max_tokens=int(parameters["max_tokens"]),
                     stop=(stop,) if isinstance(stop, str) else tuple(map(str, stop)),
                     schema=schema)
-
-
-def late_text(prompt: Prompt) -> list[str]:
-    """Where a prompt spoils prefix caches: fixed wording behind the first thing that is per row.
-
-    Fixed instructions and examples belong first and the text last; up to 40 characters (a
-    closing delimiter, a cue such as "Rewrite:") may follow it.
-    """
-    per_row = [name for name, declared in prompt.inputs.items() if not declared.fixed]
-    found = []
-    tail = 0
-    begun = False
-    for role, template in prompt.segments:
-        spans = [m.span() for m in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", template)
-                 if any(re.search(rf"\b{re.escape(name)}\b", m[0]) for name in per_row)]
-        if begun:
-            tail += len(template)
-        elif spans:
-            begun, tail = True, len(template) - spans[-1][1]
-        if begun and tail > 40:
-            found.append(f"{prompt.path}: {tail} fixed characters in the {role} turn stand "
-                         "behind the text; move them before it")
-            break
-    return found

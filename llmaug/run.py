@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -13,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from llmaug.errors import OutputError, ResumeRefused, RunBusy, RunError
-from llmaug.outcome import Failure, Outcome
+from llmaug.errors import ResumeRefused, RunBusy, RunError
+from llmaug.journal import explained, failure_line, output_line, texts, unwritable, write_json
+from llmaug.outcome import Outcome
 from llmaug.text import Text
 
 FORMAT = 1
-DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 START = b'{"row":'
 
 
@@ -41,7 +40,7 @@ class Run:
         self._offsets = array("q")          # by row: 0 unknown, -1 failed, else 1 + place in output
         self.attempts: dict[int, int] = {}  # by row: draws spent on replies that never fitted
         self.done = self.failed = 0
-        with _explained(folder):
+        with explained(folder):
             folder.mkdir(exist_ok=True)
         self._lock = self._locked()
         try:
@@ -88,8 +87,8 @@ class Run:
         for name in [*new, *(n for n in old if n not in new)]:
             if old.get(name) != new.get(name):
                 raise ResumeRefused(
-                    f"{self.folder} was begun with another {name}: {_shown(old.get(name))} there, "
-                    f"{_shown(new.get(name))} now; use --fresh to start anew, or another output")
+                    f"{self.folder} was begun with another {name}: {shown(old.get(name))} there, "
+                    f"{shown(new.get(name))} now; use --fresh to start anew, or another output")
 
     def _reopen(self, name: str) -> tuple[int, int]:
         """Open a journal for appending, its torn last line cut off; the descriptor and size."""
@@ -160,13 +159,13 @@ class Run:
         """
         self._place(outcome.row)
         if outcome.failure:
-            self._failures_size = self._write(self._failures, _failure_line(outcome.failure),
+            self._failures_size = self._write(self._failures, failure_line(outcome.failure),
                                               self._failures_size)
             self._offsets[outcome.row] = -1
             self.failed += 1
         else:
             place = self._size
-            self._size = self._write(self._output, _output_line(outcome), place)
+            self._size = self._write(self._output, output_line(outcome), place)
             self._offsets[outcome.row] = place + 1
             self.done += 1
 
@@ -178,7 +177,7 @@ class Run:
         except OSError as error:
             os.ftruncate(handle, size)
             os.lseek(handle, size, os.SEEK_SET)
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         return size + written
 
     def results(self) -> Iterator[list[Text]]:
@@ -187,7 +186,7 @@ class Run:
             for place in self._offsets:
                 if place > 0:
                     lines.seek(place - 1)
-                    yield _texts(lines.readline())
+                    yield texts(lines.readline())
 
     def sync(self) -> None:
         """Make what was appended survive a power cut too."""
@@ -196,7 +195,7 @@ class Run:
 
     def report(self, counts: Mapping[str, Any]) -> None:
         """Replace `progress.json`."""
-        with _explained(self.folder):
+        with explained(self.folder):
             write_json(self.folder / "progress.json", counts)
 
     def close(self) -> None:
@@ -204,71 +203,6 @@ class Run:
             os.close(handle)
 
 
-def _output_line(outcome: Outcome) -> bytes:
-    assert outcome.root is not None
-    shared = outcome.root.meta
-    line: dict[str, Any] = {"row": outcome.row, "root": outcome.root.id}
-    if shared:
-        line["meta"] = dict(shared)
-    line["variants"] = [
-        {"id": t.id, "text": t.text, "made_by": t.made_by} if t.meta is shared
-        else {"id": t.id, "text": t.text, "made_by": t.made_by, "meta": dict(t.meta)}
-        for t in outcome.texts]
-    if outcome.drops:
-        line["drops"] = [{"text": d.text.text, "made_by": d.text.made_by, "reason": d.reason}
-                         for d in outcome.drops]
-    return orjson.dumps(line, default=str, option=DUMP)
-
-
-def _failure_line(failure: Failure) -> bytes:
-    return orjson.dumps({
-        "row": failure.row, "root": failure.root, "error": failure.error,
-        "message": failure.message, "attempts": failure.attempts,
-        **({"file": failure.file, "line": failure.line} if failure.file else {})}, option=DUMP)
-
-
-def _texts(line: bytes) -> list[Text]:
-    finished = orjson.loads(line)
-    shared = finished.get("meta", {})
-    return [Text(v["text"], v["id"], finished["root"], v["made_by"], v.get("meta", shared))
-            for v in finished["variants"]]
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a small JSON file so that it is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w") as handle:
-        json.dump(value, handle, indent=2, ensure_ascii=False, default=str)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.replace(path)
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 120 else text[:117] + "…"
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    if error.errno == errno.ENOSPC:
-        return OutputError(f"disk full while writing {path}; what is finished is kept: free space "
-                           "and run the same command again")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return OutputError(f"the folder {path.parent} does not exist; make it first: "
-                           f"mkdir -p {path.parent}")
-    return OutputError(f"{path} cannot be written: {error.strerror}")
-
-
-class _explained:
-    """Turns an `OSError` while writing below a path into an `OutputError` that says what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise _unwritable(self.path, error) from None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmaug import notation
 from llmaug import plan as plans
 from llmaug.backends.fake import FakeBackend
 from llmaug.plan import Step
@@ -152,7 +153,7 @@ def _check_value(step: Step) -> None:
 
 
 def _check_printed_form(step: Step, names: Mapping[str, Callable[..., Step]]) -> None:
-    again = plans.parse(str(step), names)
+    again = notation.parse(str(step), names)
     assert again == step, f"parse({str(step)!r}) gives another step: {again}"
     assert str(again) == str(step), f"{step} prints as {again} after parsing"
     assert repr(step) == str(step), f"{step}: repr differs from str; use dataclass(repr=False)"

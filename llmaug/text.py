@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from llmaug.errors import TextError, did_you_mean
+from llmaug.errors import TextError
 from llmaug.formats import endings
+from llmaug.formats.fields import id_in, lacking, short, text_fault
 from llmaug.formats.seen import Seen
 from llmaug.formats.source import Fault
 
@@ -62,8 +63,6 @@ class BadRow:
 
 OWN = ("id", "root", "text", "made_by")     # the fields of our own rows, in this order
 LOOKED_AT = 1_000       # rows at the head of a file, to learn its fields
-SHOWN = 12              # field names in a message
-EXACT = 2**53           # a number with a point is a sure id only below this
 
 
 def read(path: str | Path, *, text: str | None = None, id: str | None = None,
@@ -124,7 +123,7 @@ class TextFile:
         if columns is not None:
             for name in (self._text_field, id):
                 if name is not None and name not in columns:
-                    raise TextError(f"{self._source.path}: {_lacking(name, columns)}")
+                    raise TextError(f"{self._source.path}: {lacking(name, columns)}")
 
     def __iter__(self) -> Iterator[Text]:
         for row in self.rows():
@@ -150,7 +149,7 @@ class TextFile:
                 return frozenset(row.meta)
             bad.append(row)
         if bad and all(row.error == "missing field" for row in bad):
-            raise TextError(f"{bad[0].message}; no row before line {bad[-1].line + 1} can be read")
+            raise TextError(f"{bad[0].message} (so it is in the first {len(bad):,} rows)")
         return frozenset()
 
     def fingerprint(self) -> str:
@@ -180,32 +179,35 @@ class TextFile:
                      if name in names and name != self._text_field), None)
 
     def _rows(self) -> Iterator[Text | BadRow]:
-        text_field, id_field, decided = self._text_field, self.id, self.id is not None
+        id_field, decided = self.id, self.id is not None
         with Seen(self._source.path) as seen:
             for place, row in self._source.rows():
                 if isinstance(row, Fault):
                     yield self._bad(place, row)
                     continue
                 if not decided:
+                    # By the first row for all: a later one that lacks it is a bad row, not a
+                    # row whose number might be the id of another.
                     id_field, decided = self._id_field(row), True
-                text = row.get(text_field)
-                id = str(place) if id_field is None else row.get(id_field)
-                if type(text) is not str or text.isspace() or not text or type(id) is not str:
-                    id, fault = _checked(row, text_field=text_field, id_field=id_field)
-                    if fault:
-                        yield self._bad(place, fault, id=id)
-                        continue
-                elif not id:
-                    yield self._bad(place, Fault("bad id", f"the id in {id_field!r} is empty"))
-                    continue
-                if id_field is not None:
-                    if earlier := seen.before(id, place):
-                        yield self._bad(place, Fault(
-                            "duplicate id", f"the id {_short(id)} stands at {earlier} too"), id=id)
-                        continue
-                    row.pop(id_field, None)
-                row.pop(text_field, None)
-                yield Text(text, id, id, "", row)
+                yield self._text_in(row, place, id_field=id_field, seen=seen)
+
+    def _text_in(self, row: dict[str, Any], place: int, *, id_field: str | None,
+                 seen: Seen) -> Text | BadRow:
+        id = str(place) if id_field is None else id_in(row, id_field)
+        text = row.get(self._text_field)
+        if type(text) is not str or not text.strip():
+            return self._bad(place, text_fault(row, self._text_field),
+                             id=id if isinstance(id, str) else "")
+        if isinstance(id, Fault):
+            return self._bad(place, id)
+        if id_field is not None:
+            if earlier := seen.before(id, place):
+                where = f"{'line' if self._source.lined else 'row'} {earlier}"
+                return self._bad(place, Fault("duplicate id", f"the id {short(id)!r} is also that "
+                                              f"of {where}"), id=id)
+            row.pop(id_field, None)
+        row.pop(self._text_field, None)
+        return Text(text, id, id, "", row)
 
     def _bad(self, place: int, fault: Fault, *, id: str = "") -> BadRow:
         path = str(self._source.path)

@@ -1,15 +1,46 @@
-"""The closed set of names that a plan may use."""
+"""The closed set of names that a plan may use: the steps and the methods of the literature."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmaug import plan
-from llmaug.methods import METHODS
+from llmaug import notation
+from llmaug.methods.documents import doc2query
+from llmaug.methods.queries import hyde, keywords
+from llmaug.methods.rewrite import back_translate, formalise, icr, paraphrase, simplify
 from llmaug.plan import Step
-from llmaug.steps import STEPS
+from llmaug.steps.clean import Clean as clean
+from llmaug.steps.edit import Edit as edit
+from llmaug.steps.filters import Dedupe as dedupe
+from llmaug.steps.filters import Length as length
+from llmaug.steps.filters import Similar as similar
+from llmaug.steps.generate import Generate as generate
+from llmaug.steps.join import Join as join
+from llmaug.steps.keep import Keep as keep
+from llmaug.steps.stored import Stored as stored
 
-NAMES: dict[str, Callable[..., Step]] = {**STEPS, **METHODS}
+STEPS: dict[str, Callable[..., Step]] = {
+    "clean": clean,
+    "dedupe": dedupe,
+    "edit": edit,
+    "generate": generate,
+    "join": join,
+    "keep": keep,
+    "length": length,
+    "similar": similar,
+    "stored": stored,
+}
+METHODS: dict[str, Callable[..., Step]] = {
+    "back_translate": back_translate,
+    "doc2query": doc2query,
+    "formalise": formalise,
+    "hyde": hyde,
+    "icr": icr,
+    "keywords": keywords,
+    "paraphrase": paraphrase,
+    "simplify": simplify,
+}
+NAMES = {**STEPS, **METHODS}
 
 
 def parse(text: str | Step) -> Step:
@@ -17,4 +48,4 @@ def parse(text: str | Step) -> Step:
 
     Raises `PlanError` naming the accepted names, with close matches.
     """
-    return text if isinstance(text, Step) else plan.parse(text, NAMES)
+    return text if isinstance(text, Step) else notation.parse(text, NAMES)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmaug.plan import Context, Step, parse
-from llmaug.steps import STEPS
+from llmaug.notation import parse
+from llmaug.plan import Context, Step
 from llmaug.steps.clean import Clean
 from llmaug.steps.edit import KINDS, Edit
 from llmaug.steps.filters import Dedupe, Length, Similar
@@ -23,6 +23,7 @@ from llmaug.steps.keep import Keep
 from llmaug.steps.stored import Stored
 from llmaug.testing_step import check_step
 from llmaug.text import Text
+from llmaug.vocabulary import STEPS
 
 STORED = "".join(f'{{"id": "t{i}", "variants": ["one {i}", "two", ""]}}\n' for i in range(3))
 

@@ -23,10 +23,12 @@ from llmaug.errors import (
 from llmaug.request import Reply, Request
 
 CPU_SLOTS, GPU_SLOTS = 128, 256     # sequences that the engine works on at once
+CPU_KEYS_AND_VALUES = 2 * 2**30     # bytes; vLLM would take nearly all memory of the machine
 # What vLLM reads when it is imported; a value that the user has set stays.
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 # Engine arguments that decide how fast replies come, not what they say.
-PACE_ONLY = {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "max_model_len"}
+PACE_ONLY = {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "max_model_len",
+             "kv_cache_memory_bytes"}
 
 
 class _Vllm(NamedTuple):
@@ -101,6 +103,8 @@ class VllmBackend:
         template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
         defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enforce_eager": vllm.on_cpu,
                     "enable_prefix_caching": True, "disable_log_stats": True}
+        if vllm.on_cpu and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+            defaults["kv_cache_memory_bytes"] = CPU_KEYS_AND_VALUES
         try:
             arguments = vllm.engine_args(
                 **{**defaults, **self.engine_args, "model": str(self.folder),
@@ -109,7 +113,7 @@ class VllmBackend:
             engine = vllm.engine.from_engine_args(arguments, usage_context=vllm.usage.LLM_CLASS)
         except Exception as error:      # arguments, memory, architecture, a dead child process
             raise BackendStopped(f"vLLM does not start with {self.model}: {_line(error)} "
-                                 "(set VLLM_LOGGING_LEVEL=INFO to see its log)") from error
+                                 "(its log is above; VLLM_LOGGING_LEVEL=INFO shows more)") from error
         return engine, template
 
     async def complete(self, request: Request) -> Reply:

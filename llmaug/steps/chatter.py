@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from llmaug.prompt import CONTROL
+from llmaug.control_tokens import CONTROL
 from llmaug.steps.leadins import BRACKETED_NOTE, LEADINS, NOTES, ORIGINAL, SPOKEN_NOTE
 
 MOST_LAYERS = 50

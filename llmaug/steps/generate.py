@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmaug import prompt as prompts
+from llmaug.control_tokens import restore
 from llmaug.errors import PlanError, ReplyError, did_you_mean
 from llmaug.plan import Context, Step
 from llmaug.reply import parse_reply
@@ -154,7 +155,7 @@ class Generate(Step):
         for attempt in range(1, MOST_ATTEMPTS + 1):
             cut = reply.finish == "length"
             try:
-                written = parse_reply(prompts.restore(reply.text), prompt.output,
+                written = parse_reply(restore(reply.text), prompt.output,
                                       schema=prompt.sampling.schema, labels=self.labels,
                                       cut_off=cut)
                 # Whole lines before the cut are whole texts; only running text is spoilt by it.

@@ -1,0 +1,79 @@
+"""The lines of a run directory, and writing below it with errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from llmaug.errors import OutputError
+from llmaug.outcome import Failure, Outcome
+from llmaug.text import Text
+
+DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+def output_line(outcome: Outcome) -> bytes:
+    assert outcome.root is not None
+    shared = outcome.root.meta
+    line: dict[str, Any] = {"row": outcome.row, "root": outcome.root.id}
+    if shared:
+        line["meta"] = dict(shared)
+    line["variants"] = [
+        {"id": t.id, "text": t.text, "made_by": t.made_by} if t.meta is shared
+        else {"id": t.id, "text": t.text, "made_by": t.made_by, "meta": dict(t.meta)}
+        for t in outcome.texts]
+    if outcome.drops:
+        line["drops"] = [{"text": d.text.text, "made_by": d.text.made_by, "reason": d.reason}
+                         for d in outcome.drops]
+    return orjson.dumps(line, default=str, option=DUMP)
+
+
+def failure_line(failure: Failure) -> bytes:
+    return orjson.dumps({
+        "row": failure.row, "root": failure.root, "error": failure.error,
+        "message": failure.message, "attempts": failure.attempts,
+        **({"file": failure.file, "line": failure.line} if failure.file else {})}, option=DUMP)
+
+
+def texts(line: bytes) -> list[Text]:
+    finished = orjson.loads(line)
+    shared = finished.get("meta", {})
+    return [Text(v["text"], v["id"], finished["root"], v["made_by"], v.get("meta", shared))
+            for v in finished["variants"]]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a small JSON file so that it is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w") as handle:
+        json.dump(value, handle, indent=2, ensure_ascii=False, default=str)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    draft.replace(path)
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    if error.errno == errno.ENOSPC:
+        return OutputError(f"disk full while writing {path}; what is finished is kept: free space "
+                           "and run the same command again")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return OutputError(f"the folder {path.parent} does not exist; make it first: "
+                           f"mkdir -p {path.parent}")
+    return OutputError(f"{path} cannot be written: {error.strerror}")
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an `OSError` while writing below a path into an `OutputError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error) from None
