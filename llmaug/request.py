@@ -82,13 +82,16 @@ class Backend(Protocol):
 
 
 class Embedder(Protocol):
-    """A model that turns texts into vectors of unit length.
+    """A model that maps texts to vectors.
 
-    `fingerprint` names its weights; `encode` takes any number of texts and returns float32 of
-    shape (n, d), in order.
+    `fingerprint` is 12 hex digits that change when the weights do. `encode` gives one row per
+    text, in order: (n, d) float32 of unit length; no texts give (0, d). It may be called from
+    any thread, one call at a time.
     """
 
     name: str
-    fingerprint: str
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...

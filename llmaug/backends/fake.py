@@ -44,6 +44,7 @@ class FakeBackend:
 
 def shuffled(request: Request) -> str:
     """The words of the last paragraph, which is the text, in an order that the seed decides."""
-    words = request.messages[-1].content.rpartition("\n\n")[2].split()
+    content = request.messages[-1].content
+    words = content.rpartition("\n\n")[2].split() or content.split()
     random.Random(request.seed).shuffle(words)
     return " ".join(words)

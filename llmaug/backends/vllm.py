@@ -24,8 +24,10 @@ from llmaug.request import Reply, Request
 
 CPU_SLOTS, GPU_SLOTS = 128, 256     # sequences that the engine works on at once
 CPU_KEYS_AND_VALUES = 2 * 2**30     # bytes; vLLM would take nearly all memory of the machine
-# What vLLM reads when it is imported; a value that the user has set stays.
-ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+# What vLLM and the processes that it starts read: quiet, and nothing reported to anybody. A value
+# that the user has set stays.
+ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1",
+               "TORCH_CPP_LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore::FutureWarning"}
 # Engine arguments that decide how fast replies come, not what they say.
 PACE_ONLY = {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "max_model_len",
              "kv_cache_memory_bytes"}
@@ -102,7 +104,8 @@ class VllmBackend:
         vllm = _vllm()
         template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
         defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enforce_eager": vllm.on_cpu,
-                    "enable_prefix_caching": True, "disable_log_stats": True}
+                    "enable_prefix_caching": True, "disable_log_stats": True,
+                    "use_tqdm_on_load": False}
         if vllm.on_cpu and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
             defaults["kv_cache_memory_bytes"] = CPU_KEYS_AND_VALUES
         try:

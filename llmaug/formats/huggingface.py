@@ -48,10 +48,10 @@ class SavedDataset:
         return list(self._dataset.column_names)
 
     def rows(self) -> Iterator[RawRow]:
-        number = 0
+        done = 0
         for batch in self._dataset.iter(batch_size=ROWS):
-            for number, row in enumerate(arrow.rows_of(batch), number + 1):
-                yield number, row
+            yield from enumerate(arrow.rows_of(batch), done + 1)
+            done += batch.num_rows
 
     def files(self) -> list[Path]:
         # The library leaves caches of its own in the folder; they are not part of the rows.

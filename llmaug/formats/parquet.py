@@ -44,7 +44,7 @@ class ParquetFile:
         return self._columns
 
     def rows(self) -> Iterator[RawRow]:
-        number = 0
+        done = 0
         with self._opened() as file:
             batches = file.iter_batches(batch_size=ROWS)
             while True:
@@ -54,8 +54,8 @@ class ParquetFile:
                     raise self._unreadable(error) from None
                 if batch is None:
                     return
-                for number, row in enumerate(arrow.rows_of(batch), number + 1):
-                    yield number, row
+                yield from enumerate(arrow.rows_of(batch), done + 1)
+                done += batch.num_rows
 
     def files(self) -> list[Path]:
         return [self.path]

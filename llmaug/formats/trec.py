@@ -26,7 +26,8 @@ class Topics(LineFile):
     text_field = "title"
 
     def rows(self) -> Iterator[RawRow]:
-        start, topic, size = 0, [], 0
+        topic: list[bytes] = []
+        start = size = 0
         for number, line in numbered(self.path):
             content = b"" if isinstance(line, Fault) else line
             word = content.strip().lower()

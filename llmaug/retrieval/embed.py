@@ -8,33 +8,18 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from llmaug import models
 from llmaug.errors import MissingExtra, ModelError
 from llmaug.known_models import MODELS
+from llmaug.request import Embedder
 
 if TYPE_CHECKING:
     import numpy as np
 
 PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 FAKE_DIMENSIONS = 256
-
-
-class Embedder(Protocol):
-    """A model that maps texts to vectors.
-
-    `fingerprint` is 12 hex digits that change when the weights do. `encode` gives one row per
-    text, in order: (n, d) float32 of unit length; no texts give (0, d). It may be called from
-    any thread, one call at a time.
-    """
-
-    name: str
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 def embedder(name: str, *, device: str | None = None, batch_size: int = 64) -> Embedder:
