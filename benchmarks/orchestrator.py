@@ -35,7 +35,7 @@ async def bare(url: str, texts: list[str], window: int) -> None:
         async def worker() -> None:
             for text in source:
                 messages = [m._asdict() for m in loaded.render({"text": text}).messages]
-                body = {"model": "test", "messages": messages, "temperature": 0.7, "top_p": 0.95,
+                body = {"model": "test-model", "messages": messages, "temperature": 0.7, "top_p": 0.95,
                         "max_tokens": 256, "seed": 1}
                 async with session.post(f"{url}/chat/completions", json=body) as response:
                     reply = await response.json()
@@ -45,7 +45,7 @@ async def bare(url: str, texts: list[str], window: int) -> None:
 
 
 def ours(url: str, source: Path, output: Path, window: int) -> la.batch.Summary:  # type: ignore
-    lm = la.backend("chat:test", base_url=url)
+    lm = la.backend("chat:test-model", base_url=url)
     return la.augment_file(la.Job(la.parse("paraphrase()"), la.read(source), output, {"lm": lm}),
                            window=window)
 

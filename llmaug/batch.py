@@ -20,7 +20,7 @@ from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
 from llmaug.errors import OutputError, RunError, TextError
 from llmaug.methods.method import Method
-from llmaug.outcome import Row, Tally
+from llmaug.outcome import Outcome, Row, Tally
 from llmaug.plan import Both, Step, Then, both, then
 from llmaug.request import Backend, Embedder
 from llmaug.run import Run
@@ -142,7 +142,7 @@ async def _run(job: Job, run: Run, cache: ReplyCache, *, window: int | None, str
     state = "stopped"
     try:
         with interrupted.listening():
-            await engine.run(_rows(job, run, strict), run.append)
+            await engine.run(_rows(job, run, strict), _Appending(run, engine).append)
         state = "interrupted" if interrupted.asked else "complete"
     except asyncio.CancelledError:
         if not interrupted.asked:
@@ -151,6 +151,7 @@ async def _run(job: Job, run: Run, cache: ReplyCache, *, window: int | None, str
     finally:
         watch.cancel()
         await engine.close()
+        run.flush()
         run.sync()
         run.report(_counts(run, engine.tally, state))
     if state == "complete":
@@ -166,6 +167,28 @@ def _rows(job: Job, run: Run, strict: bool) -> Iterator[Row]:
             raise TextError(f"{text.message} (--strict stops here)")
         if not run.finished(number):
             yield Row(number, text, run.attempts.get(number, 0))
+
+
+class _Appending:
+    """Rows that end in one turn of the event loop are written together."""
+
+    def __init__(self, run: Run, engine: Engine) -> None:
+        self.run, self.engine = run, engine
+        self.loop = asyncio.get_running_loop()
+        self.due = False
+
+    def append(self, outcome: Outcome) -> None:
+        self.run.append(outcome)
+        if not self.due:
+            self.due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self.due = False
+        try:
+            self.run.flush()
+        except OutputError as error:
+            self.engine.fail(error)
 
 
 class _Interruption:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from llmaug.errors import CacheError, OutputError
 from llmaug.request import Reply
 
 FORMAT = 1
+GROUP = 0.004                   # seconds in which replies gather for one commit
 APPLICATION = 0x6C6C6D61        # "llma": marks the file as ours
 TABLE = """CREATE TABLE IF NOT EXISTS replies
            (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, reply TEXT NOT NULL)"""
@@ -109,6 +111,8 @@ class ReplyCache:
         try:
             while True:
                 self._wake.wait()
+                if not self._closing:
+                    time.sleep(GROUP)
                 self._wake.clear()
                 closing = self._closing     # looked at first: what came before it is written
                 batch = [self._waiting.popleft() for _ in range(len(self._waiting))]

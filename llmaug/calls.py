@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import random
 import time
-from dataclasses import replace
 
 import orjson
 
@@ -70,7 +69,9 @@ class Calls:
         try:
             # The seed follows from the whole request: equal requests agree, samples differ.
             seed = int.from_bytes(hashlib.sha256(asked).digest()[:8], "big") >> 1
-            reply = await self._ask(replace(request, seed=seed), key)
+            seeded = Request(request.messages, request.sampling, request.sample, request.attempt,
+                             seed)
+            reply = await self._ask(seeded, key)
         except BaseException as error:
             if isinstance(error, Exception):
                 future.set_exception(error)

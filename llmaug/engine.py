@@ -74,7 +74,7 @@ class Engine:
         stand. `room` is awaited before each row is taken, to hold back a slow consumer.
         """
         if self.cache is not None:
-            self.cache.on_failure = self._fail
+            self.cache.on_failure = self.fail
         self._check_able()
         source = iter(rows)
         first = next(source, None)
@@ -91,7 +91,7 @@ class Engine:
             if self._failure is None:
                 raise
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -120,10 +120,12 @@ class Engine:
         for step in walk(self.plan):
             for need in sorted(step.uses):
                 if able.get(need) is None:
-                    what = f"a language model for the role {need!r}" if need not in hint else need
+                    what = f"a language model for the role {need!r}" if need not in hint \
+                        else f"an {need}".replace("an c", "a c")
                     raise PlanError(f"{step} needs {what}; give one with {hint.get(need, '--lm')}")
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End the run with this error; rows in flight are given up."""
         if self._failure is None:
             self._failure = error
         for task in self._tasks:

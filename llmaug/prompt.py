@@ -14,15 +14,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmaug.control_tokens import harmless
 from llmaug.errors import PromptError, did_you_mean
 from llmaug.request import Message, Sampling
-from llmaug.templates import compile_template
-
-if TYPE_CHECKING:
-    import jinja2
+from llmaug.templates import Filled, compile_template
 
 OUTPUTS = ("text", "lines", "json", "label")
 ROLES = ("system", "user", "assistant")
@@ -69,8 +66,8 @@ class Prompt:
     segments: tuple[tuple[str, str], ...]       # (role, template), in order
     fingerprint: str
     text: str
-    # A turn without variables is its message already; the others are compiled templates.
-    turns: tuple[Message | tuple[str, jinja2.Template], ...] = field(repr=False, compare=False)
+    # A turn without variables is its message already.
+    turns: tuple[Message | tuple[str, Filled], ...] = field(repr=False, compare=False)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -92,7 +89,7 @@ class Prompt:
             clean[name], had = harmless(value)
             found = found or had
         messages = tuple(turn if isinstance(turn, Message)
-                         else Message(turn[0], turn[1].render(clean)) for turn in self.turns)
+                         else Message(turn[0], turn[1](clean)) for turn in self.turns)
         if sum(len(message.content) for message in messages) > LONGEST_RENDERED:
             raise PromptError(f"prompt {self.name}: longer than {LONGEST_RENDERED:,} characters "
                               "with this text")
@@ -174,10 +171,10 @@ def _split_roles(body: str, where: str) -> tuple[tuple[str, str], ...]:
 
 
 def _turn(role: str, template: str, inputs: Mapping[str, Input],
-          where: str) -> Message | tuple[str, jinja2.Template]:
-    compiled = compile_template(template, inputs, where)
+          where: str) -> Message | tuple[str, Filled]:
+    filled = compile_template(template, inputs, where)
     if "{{" in template or "{%" in template or "{#" in template:
-        return role, compiled
+        return role, filled
     return Message(role, template)
 
 

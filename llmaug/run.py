@@ -19,6 +19,7 @@ from llmaug.text import Text
 
 FORMAT = 1
 START = b'{"row":'
+JOURNALS = ("output.jsonl", "failures.jsonl")
 
 
 class Run:
@@ -40,12 +41,14 @@ class Run:
         self._offsets = array("q")          # by row: 0 unknown, -1 failed, else 1 + place in output
         self.attempts: dict[int, int] = {}  # by row: draws spent on replies that never fitted
         self.done = self.failed = 0
+        self._done_waiting: list[Outcome] = []
+        self._failed_waiting: list[Outcome] = []
         with explained(folder):
             folder.mkdir(exist_ok=True)
         self._lock = self._locked()
         try:
             if fresh:
-                for name in ("manifest.json", "output.jsonl", "failures.jsonl", "progress.json"):
+                for name in ("manifest.json", *JOURNALS, "progress.json"):
                     (folder / name).unlink(missing_ok=True)
             self._settle(identity, versions or {})
             self._output, self._size = self._reopen("output.jsonl")
@@ -72,8 +75,7 @@ class Run:
             if (self.folder / "output.jsonl").exists():
                 raise RunError(f"{self.folder} has an output.jsonl and no manifest.json, so it is "
                                "not known what made it; use --fresh to start anew")
-            write_json(path, {"format": FORMAT, "asked": dict(identity),
-                              "versions": dict(versions)})
+            self._begin(identity, versions)
             return
         try:
             manifest = json.loads(path.read_text())
@@ -84,11 +86,20 @@ class Run:
             raise RunError(f"{path} is of format {manifest.get('format')}, this version reads "
                            f"{FORMAT}; use --fresh to start anew")
         new = json.loads(json.dumps(identity))
+        if old != new and not any(_holds(self.folder / name) for name in JOURNALS):
+            # Nothing was finished under the old configuration, so nothing can be mixed.
+            self._begin(identity, versions)
+            return
         for name in [*new, *(n for n in old if n not in new)]:
             if old.get(name) != new.get(name):
                 raise ResumeRefused(
                     f"{self.folder} was begun with another {name}: {shown(old.get(name))} there, "
                     f"{shown(new.get(name))} now; use --fresh to start anew, or another output")
+
+    def _begin(self, identity: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+        with explained(self.folder):
+            write_json(self.folder / "manifest.json",
+                       {"format": FORMAT, "asked": dict(identity), "versions": dict(versions)})
 
     def _reopen(self, name: str) -> tuple[int, int]:
         """Open a journal for appending, its torn last line cut off; the descriptor and size."""
@@ -152,28 +163,40 @@ class Run:
         return self._place(row) != 0
 
     def append(self, outcome: Outcome) -> None:
-        """Write one row's line; on return it survives `kill -9`.
+        """Add one row's line; it survives `kill -9` after the next `flush`."""
+        (self._failed_waiting if outcome.failure else self._done_waiting).append(outcome)
 
-        Raises `OutputError` when it cannot be written; the journal then ends at the last
-        complete line.
+    def flush(self) -> None:
+        """Write the lines that were added, in one go.
+
+        Raises `OutputError` when they cannot be written; the journal then ends with the last
+        complete line before them.
         """
-        self._place(outcome.row)
-        if outcome.failure:
-            self._failures_size = self._write(self._failures, failure_line(outcome.failure),
-                                              self._failures_size)
-            self._offsets[outcome.row] = -1
-            self.failed += 1
-        else:
+        done, self._done_waiting = self._done_waiting, []
+        failed, self._failed_waiting = self._failed_waiting, []
+        if done:
+            lines = [output_line(outcome) for outcome in done]
             place = self._size
-            self._size = self._write(self._output, output_line(outcome), place)
-            self._offsets[outcome.row] = place + 1
-            self.done += 1
+            self._size = self._write(self._output, b"".join(lines), place)
+            for outcome, line in zip(done, lines, strict=True):
+                self._place(outcome.row)
+                self._offsets[outcome.row] = place + 1
+                place += len(line)
+            self.done += len(done)
+        if failed:
+            lines = [failure_line(outcome.failure) for outcome in failed if outcome.failure]
+            self._failures_size = self._write(self._failures, b"".join(lines),
+                                              self._failures_size)
+            for outcome in failed:
+                self._place(outcome.row)
+                self._offsets[outcome.row] = -1
+            self.failed += len(failed)
 
-    def _write(self, handle: int, line: bytes, size: int) -> int:
+    def _write(self, handle: int, lines: bytes, size: int) -> int:
         written = 0
         try:
-            while written < len(line):
-                written += os.write(handle, line[written:])
+            while written < len(lines):
+                written += os.write(handle, lines[written:])
         except OSError as error:
             os.ftruncate(handle, size)
             os.lseek(handle, size, os.SEEK_SET)
@@ -189,7 +212,7 @@ class Run:
                     yield texts(lines.readline())
 
     def sync(self) -> None:
-        """Make what was appended survive a power cut too."""
+        """Make what was written survive a power cut too."""
         os.fsync(self._output)
         os.fsync(self._failures)
 
@@ -201,6 +224,14 @@ class Run:
     def close(self) -> None:
         for handle in (self._output, self._failures, self._lock):
             os.close(handle)
+
+
+def _holds(journal: Path) -> bool:
+    """Whether a journal has at least one complete line."""
+    if not journal.exists():
+        return False
+    with journal.open("rb") as lines:
+        return lines.readline().endswith(b"\n")
 
 
 def shown(value: Any) -> str:

@@ -262,7 +262,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("plan", "says"), [
-    ("paraphrase() >> similar(min=0.5)", "needs embedder; give one with --embedder"),
+    ("paraphrase() >> similar(min=0.5)", "needs an embedder; give one with --embedder"),
     ("generate('paraphrase', role='judge')", "for the role 'judge'"),
 ])
 def test_what_a_plan_needs_is_asked_for_before_the_first_request(plan: str, says: str) -> None:

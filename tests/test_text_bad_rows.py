@@ -51,6 +51,7 @@ def rows(path: Path, **chosen: str) -> list[tuple[str, int, str] | tuple[str, st
     (b'{"id": 12345678901234567890123, "text": "one"}', "bad id", ""),
     (b"\0", "broken JSON", ""),
     (b"[" * 5000, "broken JSON", ""),
+    (b'{"id": "x", "text": "one", "a": ' + b"[" * 300 + b"]" * 300 + b"}", "nested too deeply", ""),
 ])
 def test_a_bad_json_line_is_one_bad_row(tmp_path: Path, line: bytes, error: str, id: str) -> None:
     path = tmp_path / "x.jsonl"
@@ -125,6 +126,18 @@ def test_rows_of_columns_are_counted_where_there_are_no_lines(tmp_path: Path) ->
     assert twice.message == f"{path}: row 2: the id '1' is also that of row 1"
 
 
+def test_a_value_that_cannot_be_read_spoils_its_row_only(tmp_path: Path) -> None:
+    bad = pyarrow.array([b"ok", b"caf\xe9", b"ok"]).view(pyarrow.string())
+    marked = pyarrow.field("meta", pyarrow.string(), metadata={b"llmaug": b"json"})
+    schema = pyarrow.schema([pyarrow.field("text", pyarrow.string()), marked])
+    pyarrow.parquet.write_table(pyarrow.table([bad, ['[1]', "1", "{"]], schema=schema),
+                                tmp_path / "x.parquet")
+    first, *others = read(tmp_path / "x.parquet").rows()
+    assert first == Text("ok", "1", "1", meta={"meta": [1]})
+    assert [row.error for row in others if isinstance(row, BadRow)] == [
+        "invalid UTF-8", "unreadable value"]
+
+
 def test_the_first_row_decides_whether_there_are_ids(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": "one"}\n{"text": "two", "id": "1"}\n')
@@ -161,10 +174,13 @@ def test_a_cut_off_file_gives_its_rows_then_says_so(tmp_path: Path, packed) -> N
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: bytes,
                                                 message: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(TextError) as caught:
+    def read_whole() -> None:
         source = read(tmp_path / name)
         source.fields()
         list(source.rows())
+
+    with pytest.raises(TextError) as caught:
+        read_whole()
     assert message in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -173,7 +189,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, conte
 def test_missing_and_foreign_paths(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="does not exist"):
         read(tmp_path / "none.jsonl")
-    with pytest.raises(TextError, match="neither corpus.jsonl"):
+    with pytest.raises(TextError, match=r"neither corpus\.jsonl"):
         read(tmp_path)
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "dataset_info.json").write_text("{}")

@@ -123,7 +123,7 @@ def test_a_table_never_loses_a_field(tmp_path: Path, name: str) -> None:
 def test_json_lines_keep_the_fields_of_each_row(tmp_path: Path) -> None:
     rows = [{"id": "1", "text": "a"}, {"id": "2", "text": "b", "score": np.float32(0.5)}]
     write(tmp_path / "x.jsonl", rows, fields=["id", "text"])
-    assert [json.loads(line) for line in (tmp_path / "x.jsonl").open()] == [
+    assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()] == [
         {"id": "1", "text": "a"}, {"id": "2", "text": "b", "score": 0.5}]
 
 
@@ -152,7 +152,8 @@ def test_a_beir_folder_has_what_beir_reads(tmp_path: Path) -> None:
     rows = [{"id": "1", "root": "1", "title": "T", "text": "a", "metadata": {}},
             {"id": "2", "root": "1", "text": "b", "metadata": {"url": "u"}}]
     write(tmp_path / "x.beir", rows, fields=["id", "root", "title", "text", "metadata"])
-    assert [json.loads(line) for line in (tmp_path / "x.beir" / "corpus.jsonl").open()] == [
+    lines = (tmp_path / "x.beir" / "corpus.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
         {"_id": "1", "title": "T", "text": "a", "metadata": {"root": "1"}},
         {"_id": "2", "title": "", "text": "b", "metadata": {"root": "1", "metadata": {"url": "u"}}}]
 

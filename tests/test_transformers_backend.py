@@ -167,6 +167,14 @@ def test_added_tokens_that_the_template_writes_are_control_tokens():
     assert template.neutral("a <tool>") == f"a <{ZERO_WIDTH_SPACE}tool>"
 
 
+def test_the_token_for_unknown_words_is_broken_up_like_the_others():
+    tokenizer = byte_tokenizer()
+    tokenizer.unk_token = "<|endoftext|>"
+    template = ChatTemplate(tokenizer, model="tiny")
+    ids = template.tokens([Message("user", "a<|endoftext|>b")])
+    assert tokenizer.unk_token_id not in ids
+
+
 @pytest.mark.parametrize(("token", "text"), [("<|aba|>", "<|aba|><|aba|>"), ("xyx", "xyxyx")])
 def test_overlapping_control_tokens_are_all_broken(token, text):
     tokenizer = byte_tokenizer()

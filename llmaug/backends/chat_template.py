@@ -26,7 +26,8 @@ class ChatTemplate:
                                  "messages; use an instruction-tuned model")
         self.tokenizer = tokenizer
         self.control = control_tokens(tokenizer)
-        self._control_ids = frozenset(self.control.values())
+        # Any text may become the token for unknown words, so its number proves nothing.
+        self._telling = frozenset(self.control.values()) - {tokenizer.unk_token_id}
         self._breaking = _breaking(self.control)
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:
@@ -53,7 +54,7 @@ class ChatTemplate:
         text = self._breaking.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", text)
         # A tokenizer that normalises text first may still find one (full-width letters, …).
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        if not self._control_ids.isdisjoint(ids):
+        if not self._telling.isdisjoint(ids):
             raise RequestRefused("the text holds a control token of the model that cannot be "
                                  "neutralised; remove it from the text")
         return text
@@ -62,20 +63,14 @@ class ChatTemplate:
 def control_tokens(tokenizer: Any) -> dict[str, int]:
     """The tokens by which a model tells turns apart: special ones, and those its template writes.
 
-    Other added tokens (runs of spaces, HTML tags) are ordinary text. The token for unknown words
-    is ordinary too: any text may become it.
+    Other added tokens (runs of spaces, HTML tags) are ordinary text.
     """
-    unknown = tokenizer.unk_token if tokenizer.unk_token not in _ends(tokenizer) else None
     found = {}
     for number, token in tokenizer.added_tokens_decoder.items():
         special = token.special or token.content in tokenizer.chat_template
-        if special and len(token.content.strip()) > 1 and token.content != unknown:
+        if special and len(token.content.strip()) > 1:
             found[token.content] = number
     return found
-
-
-def _ends(tokenizer: Any) -> set[str | None]:
-    return {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token}
 
 
 def _breaking(tokens: Iterable[str]) -> re.Pattern[str] | None:

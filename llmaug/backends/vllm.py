@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,7 @@ class _Vllm(NamedTuple):
     usage: Any
     sampling: Any
     structured: Any
+    structured_config: Any
     final_only: Any
     prompt: Any
     dead: Any
@@ -74,6 +76,8 @@ class VllmBackend:
         self._given_window = window
         self._engine: Any = None
         self._template: ChatTemplate | None = None
+        self._loading: asyncio.Future[tuple[Any, ChatTemplate]] | None = None
+        self._asked: set[str] = set()
         self._numbers = itertools.count()
 
     @cached_property
@@ -97,27 +101,43 @@ class VllmBackend:
 
     async def start(self) -> None:
         """Start the engine (up to a minute); raises `ModelError` or `BackendStopped`."""
-        if self._engine is None:
-            self._engine, self._template = await asyncio.to_thread(self._load)
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
+        # A start that is given up leaves an engine behind, which `close` waits for and ends.
+        self._engine, self._template = await asyncio.shield(self._loading)
 
     def _load(self) -> tuple[Any, ChatTemplate]:
         vllm = _vllm()
         template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
-        defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enforce_eager": vllm.on_cpu,
-                    "enable_prefix_caching": True, "disable_log_stats": True,
-                    "use_tqdm_on_load": False}
-        if vllm.on_cpu and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
-            defaults["kv_cache_memory_bytes"] = CPU_KEYS_AND_VALUES
+        # The engine's processes inherit which signals are blocked. They would end at once on
+        # Ctrl-C, and with them the requests that this process still wants to finish.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            arguments = vllm.engine_args(
-                **{**defaults, **self.engine_args, "model": str(self.folder),
-                   "trust_remote_code": False})
+            arguments = vllm.engine_args(**{**self._defaults(vllm), **self.engine_args,
+                                            "model": str(self.folder), "trust_remote_code": False})
             # The defaults of offline use: throughput before the time to the first token.
-            engine = vllm.engine.from_engine_args(arguments, usage_context=vllm.usage.LLM_CLASS)
+            return vllm.engine.from_engine_args(
+                arguments, usage_context=vllm.usage.LLM_CLASS), template
         except Exception as error:      # arguments, memory, architecture, a dead child process
-            raise BackendStopped(f"vLLM does not start with {self.model}: {_line(error)} "
-                                 "(its log is above; VLLM_LOGGING_LEVEL=INFO shows more)") from error
-        return engine, template
+            raise BackendStopped(f"vLLM does not start with {self.model}: {_line(error)} (its log "
+                                 "is above; VLLM_LOGGING_LEVEL=INFO shows more)") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _defaults(self, vllm: _Vllm) -> dict[str, Any]:
+        defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enable_prefix_caching": True,
+                    "disable_log_stats": True, "use_tqdm_on_load": False,
+                    # Where a schema allows white space a model can fill its limit with it (vLLM
+                    # issue 38696). 0.32 reads this here and not from the request.
+                    "structured_outputs_config": vllm.structured_config(
+                        backend="xgrammar", disable_any_whitespace=True)}
+        if vllm.on_cpu:
+            # On the CPU a prompt that is read in parts takes the engine down if it has a seed
+            # ("CPU Generator does not use offset", 0.32), so prompts are read whole.
+            defaults |= {"enforce_eager": True, "enable_chunked_prefill": False}
+            if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+                defaults["kv_cache_memory_bytes"] = CPU_KEYS_AND_VALUES
+        return defaults
 
     async def complete(self, request: Request) -> Reply:
         if self._engine is None or self._template is None:
@@ -128,13 +148,13 @@ class VllmBackend:
         if len(tokens) > most:
             raise RequestRefused(f"too long for the model's context ({len(tokens)} tokens, limit "
                                  f"{most} beside a reply of {sampling.max_tokens})")
+        name = f"llmaug-{next(self._numbers)}"
+        self._asked.add(name)
         output = None
         try:
-            parameters = self._parameters(vllm, request)
-            name = f"llmaug-{next(self._numbers)}"
             # Cancelling this task ends the loop, on which vLLM aborts the request.
             async for part in self._engine.generate(
-                    vllm.prompt(prompt_token_ids=tokens), parameters, name):
+                    vllm.prompt(prompt_token_ids=tokens), self._parameters(vllm, request), name):
                 output = part
         except vllm.dead:
             raise BackendStopped("vLLM's engine has died (set VLLM_LOGGING_LEVEL=INFO to see "
@@ -143,6 +163,10 @@ class VllmBackend:
             raise RequestRefused(f"vLLM refuses the request: {_line(error)}") from None
         except Exception as error:
             raise Unavailable(f"vLLM failed on the request: {_line(error)}") from error
+        finally:
+            self._asked.discard(name)
+        if self._engine is None:
+            raise BackendStopped(f"{self.name} was closed")
         if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
             raise Unavailable("vLLM ended the request without a reply")
         reply = output.outputs[0]
@@ -154,7 +178,6 @@ class VllmBackend:
         sampling = request.sampling
         structured = None
         if sampling.schema is not None:
-            # Without white space a model cannot fill its limit with it (vLLM issue 38696).
             structured = vllm.structured(json=dict(sampling.schema), disable_any_whitespace=True)
         return vllm.sampling(
             max_tokens=sampling.max_tokens, temperature=sampling.temperature,
@@ -163,9 +186,16 @@ class VllmBackend:
 
     async def close(self) -> None:
         """End the engine and its process; requests in flight end with `BackendStopped`."""
-        engine, self._engine = self._engine, None
+        if self._loading is not None:
+            await asyncio.gather(self._loading, return_exceptions=True)
+            if not self._loading.exception():
+                self._engine, self._template = self._loading.result()
+        engine, self._engine, self._loading = self._engine, None, None
         if engine is not None:
+            await engine.abort(list(self._asked))
             await asyncio.to_thread(engine.shutdown)
+            # vLLM does it once more when Python ends, and fails as its modules are gone by then.
+            engine.shutdown = lambda: None
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -193,6 +223,7 @@ def _vllm() -> _Vllm:
         raise MissingExtra("vllm", "vllm") from None
     try:
         from vllm import SamplingParams, TokensPrompt
+        from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -210,5 +241,5 @@ def _vllm() -> _Vllm:
     except ImportError:
         pass        # older versions refuse with ValueError
     return _Vllm(AsyncLLM, AsyncEngineArgs, UsageContext, SamplingParams, StructuredOutputsParams,
-                 RequestOutputKind.FINAL_ONLY, TokensPrompt, EngineDeadError, refused,
-                 current_platform.is_cpu())
+                 StructuredOutputsConfig, RequestOutputKind.FINAL_ONLY, TokensPrompt,
+                 EngineDeadError, refused, current_platform.is_cpu())

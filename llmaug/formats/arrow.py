@@ -12,6 +12,7 @@ import orjson
 
 from llmaug.errors import MissingExtra
 from llmaug.formats.jsonl import dumped, plain
+from llmaug.formats.source import Fault
 from llmaug.formats.table import unknown_field
 
 EXACT = 2**53                       # whole numbers up to here are exact as floats
@@ -28,11 +29,34 @@ def library() -> Any:
     return pyarrow
 
 
-def rows_of(batch: Any) -> list[dict[str, Any]]:
+def rows_of(batch: Any) -> Sequence[dict[str, Any] | Fault]:
     """The rows of a record batch or table, as JSON values."""
+    try:
+        return _json_rows(batch)
+    except _bad_values():
+        # Some value in it cannot be read: find out in which rows.
+        return [_row_or_fault(batch.slice(row, 1)) for row in range(batch.num_rows)]
+
+
+def _row_or_fault(batch: Any) -> dict[str, Any] | Fault:
+    try:
+        (row,) = _json_rows(batch)
+        return row
+    except UnicodeDecodeError:
+        return Fault("invalid UTF-8", "a string in the row is not UTF-8")
+    except _bad_values() as error:
+        return Fault("unreadable value", " ".join(str(error).split())[:200])
+
+
+def _bad_values() -> tuple[type[BaseException], ...]:
+    return (ValueError, OverflowError, library().ArrowException)
+
+
+def _json_rows(batch: Any) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = batch.to_pylist()
     for field in batch.schema:
-        if (field.metadata or {}).get(b"llmaug") == b"json" or _extension(field) == "arrow.json":
+        marked = (field.metadata or {}).get(b"llmaug") == b"json"
+        if marked or getattr(field.type, "extension_name", "") == "arrow.json":
             for row in rows:
                 if isinstance(row[field.name], str):
                     row[field.name] = orjson.loads(row[field.name])
@@ -40,10 +64,6 @@ def rows_of(batch: Any) -> list[dict[str, Any]]:
             for row in rows:
                 row[field.name] = _plain(row[field.name])
     return rows
-
-
-def _extension(field: Any) -> str:
-    return str(getattr(field.type, "extension_name", ""))
 
 
 def _is_json(kind: Any) -> bool:

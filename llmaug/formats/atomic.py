@@ -85,6 +85,9 @@ def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; make it first: "
                           f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"no permission to write in the folder {path.parent}; name another "
+                          "output")
 
 
 def _beside(path: Path) -> Path:

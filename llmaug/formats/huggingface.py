@@ -39,7 +39,7 @@ class SavedDataset:
         datasets = library()
         try:
             return datasets.load_from_disk(str(self.path)).with_format("arrow")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise TextError(f"{self.path} is not a dataset made by save_to_disk: {reason}"
                             ) from None
@@ -97,8 +97,12 @@ def write_dataset(folder: Path, rows: Iterable[Mapping[str, Any]], *,
             with stream.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
                 for batch in spool.batches(schema):
                     writer.write_batch(batch)
+                if not spool.count:     # the library opens no stream without a batch
+                    writer.write_batch(pa.record_batch(
+                        [pa.array([], field.type) for field in schema], schema=schema))
         with _without_progress(datasets):
-            datasets.Dataset.from_file(str(stream)).save_to_disk(str(folder))
+            datasets.Dataset.from_file(str(stream)).save_to_disk(
+                str(folder), num_shards=None if spool.count else 1)
     finally:
         stream.unlink(missing_ok=True)
     return spool.count

@@ -17,6 +17,7 @@ from llmaug.formats.source import Fault, RawRow
 
 DUMP = orjson.OPT_SERIALIZE_NUMPY
 CORPUS = "corpus.jsonl"
+DEEP = 200          # brackets in a line before it can be nested too deeply to be written again
 
 
 class JsonLines(LineFile):
@@ -35,9 +36,20 @@ class JsonLines(LineFile):
                     yield number, _broken(line, error)
                 continue
             if type(row) is dict:
-                yield number, row
+                deep = line.count(b"[") + line.count(b"{") > DEEP and _too_deep(row)
+                yield number, Fault("nested too deeply", "lists or objects stand too deeply in "
+                                    "each other") if deep else row
             else:
                 yield number, Fault("not an object", "the line is JSON but not an object {…}")
+
+
+def _too_deep(row: dict[str, Any]) -> bool:
+    """Whether the row could be read but not written again: a run puts it into rows of its own."""
+    try:
+        orjson.dumps([[[[[[[[row]]]]]]]])
+    except TypeError:
+        return True
+    return False
 
 
 def _broken(line: bytes, error: orjson.JSONDecodeError) -> Fault:

@@ -1,4 +1,4 @@
-"""The ids that a file has had so far, exactly and without holding them in memory."""
+"""The ids that a file has had so far, exactly and in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from llmaug.errors import TextError
 
 CACHE = -16_384         # of SQLite, in KiB when negative
+HELD = 100_000          # ids held in memory before they go to disk
 
 
 class Seen:
-    """Ids and where each stood first, in a temporary database that goes away by itself."""
+    """Ids and where each stood first; many go to a temporary database, gone by itself."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._held: dict[str, int] = {}
         self._database: sqlite3.Connection | None = None
 
     def __enter__(self) -> Seen:
@@ -32,12 +34,18 @@ class Seen:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("CREATE TABLE seen (id BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
         database.execute("BEGIN")
+        database.executemany("INSERT INTO seen VALUES (?, ?)",
+                             ((id.encode(), place) for id, place in self._held.items()))
+        self._held.clear()
         return database
 
     def before(self, id: str, place: int) -> int:
         """Where this id stood before, or 0 after noting that it stands here first."""
         try:
             if self._database is None:
+                if len(self._held) < HELD:
+                    first = self._held.setdefault(id, place)
+                    return 0 if first == place else first
                 self._database = self._opened()
             key = id.encode()
             added = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)",

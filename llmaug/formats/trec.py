@@ -73,6 +73,7 @@ def looks_like_topics(path: Path) -> bool:
     """Whether a file without a telling name begins with a topic."""
     try:
         with reading(path) as file:
-            return b"<top>" in file.read(4096).lower()
+            begin = file.read(4096).lower().split()
+        return begin[:1] == [b"<top>"] and any(word.startswith(b"<num>") for word in begin)
     except TextError:
         return False

@@ -40,7 +40,7 @@ class Method(Step):
         return [variant for variants in outputs for variant in variants]
 
     async def _variants(self, text: Text, ctx: Context) -> list[Text]:
-        bare = replace(text, made_by="")
+        bare = replace(text, made_by="") if text.made_by else text
         named: list[Text] = []
         for variant in await self.plan.apply([bare], _Named(ctx, text, self.made_by)):
             if variant.made_by:
@@ -64,7 +64,7 @@ class Method(Step):
 
 def _renamed(variant: Text, parent: Text, made_by: str, id: str) -> Text:
     label = f"{parent.made_by} >> {made_by}" if parent.made_by else made_by
-    return replace(variant, made_by=label, id=id)
+    return Text(variant.text, id, variant.root, label, variant.meta)
 
 
 class _Named:
@@ -72,6 +72,8 @@ class _Named:
 
     def __init__(self, ctx: Context, parent: Text, made_by: str) -> None:
         self._ctx, self._parent, self._made_by = ctx, parent, made_by
+        self.root, self.seed, self.attempt = ctx.root, ctx.seed, ctx.attempt
+        self.complete = ctx.complete
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)

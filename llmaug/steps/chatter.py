@@ -14,6 +14,8 @@ from llmaug.steps.leadins import BRACKETED_NOTE, LEADINS, NOTES, ORIGINAL, SPOKE
 
 MOST_LAYERS = 50
 
+LEADIN_SIGN = re.compile(r"[:\n\"“]")  # every lead-in has one of these
+
 OPENED = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
 CLOSED = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 FINAL = re.compile(r"<\|channel\|>final(?:<\|constrain\|>\w*)?<\|message\|>")
@@ -74,7 +76,7 @@ def cleaned(reply: str, *, source: str) -> str:
 
 def cut_in_reasoning(reply: str, source: str) -> bool:
     """Whether the reasoning in a reply never ends."""
-    return not OPENED.search(source) and bool(OPENED.search(reply, _reasoned(reply)))
+    return "<" in reply and not OPENED.search(source) and bool(OPENED.search(reply, _reasoned(reply)))
 
 
 def without_reasoning(reply: str, source: str) -> str:
@@ -82,7 +84,7 @@ def without_reasoning(reply: str, source: str) -> str:
 
     Some chat templates put the tag that opens it into the prompt, so the reply only closes it.
     """
-    if OPENED.search(source) or CLOSED.search(source):
+    if "<" not in reply or OPENED.search(source) or CLOSED.search(source):
         return reply
     if answer := OPENED.split(reply[_reasoned(reply) :], maxsplit=1)[0].strip():
         return answer
@@ -98,6 +100,9 @@ def without_control_tokens(reply: str, source: str) -> str:
     """The first turn alone, without its header and without other tokens."""
     if CONTROL.search(source):
         return reply
+    if "<" not in reply and "[" not in reply:
+        header = HEADER.match(reply)
+        return reply[header.end() :] if header else reply
     if finals := list(FINAL.finditer(reply)):
         reply = reply[finals[-1].end() :]
     if header := HEADER.match(reply):
@@ -110,6 +115,8 @@ def without_control_tokens(reply: str, source: str) -> str:
 
 def without_fence(reply: str, source: str) -> str:
     """The content of one code fence or XML tag around the whole."""
+    if reply[:1] not in ("<", "`"):
+        return reply
     if (tag := TAG.fullmatch(reply)) and f"<{tag[1]}>" not in source:
         return tag[2]
     fences = reply.count("```")
@@ -155,6 +162,8 @@ def without_echo(reply: str, source: str) -> str:
 
 def without_leadin(reply: str, source: str) -> str:
     """What follows "Here is a rewrite:", "Sure!" on its own line, "Paraphrase:" and the like."""
+    if not LEADIN_SIGN.search(reply):
+        return reply
     plain, plain_source = reply.replace("’", "'"), source.replace("’", "'")
     for leadin in LEADINS:
         found = leadin.match(plain)
@@ -174,6 +183,8 @@ def without_bullet(reply: str, source: str) -> str:
 
 def without_markers(reply: str, source: str) -> str:
     """The text inside bold or italic markers around the whole."""
+    if reply[:1] not in ("*", "_", "~"):
+        return reply
     for marker in MARKERS:
         inner = reply[len(marker) : -len(marker)]
         wrapped = reply.startswith(marker) and reply.endswith(marker) and inner.strip() == inner

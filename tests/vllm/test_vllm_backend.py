@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 
+import psutil
 import pytest
 
 from llmaug.backends.vllm import VllmBackend
@@ -125,6 +127,30 @@ def test_cancelling_aborts_the_request_in_the_engine(running):
         return task.cancelled(), backend._engine.get_num_unfinished_requests()
 
     assert runner.run(cancel()) == (True, 0)
+
+
+def test_ctrl_c_does_not_reach_the_engine(running):
+    for child in psutil.Process().children(recursive=True):
+        child.send_signal(signal.SIGINT)
+    reply, = answers(running, [asking("hello")])
+    assert reply.text
+
+
+def test_closing_ends_what_is_in_flight(running):
+    # The last test that uses the engine.
+    runner, backend = running
+
+    async def close():
+        task = asyncio.create_task(backend.complete(asking("Tell a story.", max_tokens=400)))
+        await asyncio.sleep(0.5)
+        await backend.close()
+        return await asyncio.gather(task, return_exceptions=True)
+
+    error, = runner.run(close())
+    assert isinstance(error, BackendStopped)
+    # Python's own tracker of shared memory stays.
+    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    assert [line for line in left if "resource_tracker" not in " ".join(line)] == []
 
 
 def test_the_window_is_twice_the_slots_unless_given():
