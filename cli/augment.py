@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmaug.cli.progress import Progress, closing_lines
-from llmaug.errors import LlmaugError, OutputError, PlanError
+from llmaug.errors import LlmaugError, PlanError
 
 Option = typer.Option
 
@@ -53,6 +52,7 @@ def augment(
     -o more.jsonl --lm transformers:smollm2-135m`
     """
     from llmaug import backends, batch
+    from llmaug.cli.progress import Progress, closing_lines
     from llmaug.text import read
     from llmaug.vocabulary import parse
 
@@ -67,9 +67,6 @@ def augment(
 
             show_requests(step, source, seed=seed, limit=limit, models=models)
             return
-        if output != "-" and not target.parent.is_dir():
-            raise OutputError(f"the folder {target.parent} does not exist; make it first: "
-                              f"mkdir -p {target.parent}")
         if record is not None:
             from llmaug.backends.replay import RecordingBackend
 
@@ -114,10 +111,11 @@ def _options(spec: str, base_url: str | None) -> dict[str, str]:
 
 def _spooled(scratch: str) -> Path:
     """Standard input as a file, so that it can be read twice; JSONL when it looks like it."""
-    begin = sys.stdin.buffer.peek(64)[:64]
-    if not begin:
+    first = sys.stdin.buffer.readline()
+    if not first:
         raise LlmaugError("nothing came on standard input")
-    path = Path(scratch) / ("stdin.jsonl" if begin.lstrip()[:1] == b"{" else "stdin.txt")
+    path = Path(scratch) / ("stdin.jsonl" if first.lstrip().startswith(b"{") else "stdin.txt")
     with path.open("wb") as spool:
+        spool.write(first)
         shutil.copyfileobj(sys.stdin.buffer, spool)
     return path

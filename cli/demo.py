@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.resources
 import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from llmaug.cli.progress import Progress, closing_lines
+if TYPE_CHECKING:
+    from rich.console import Console
 
-REVIEWS = "keep() + paraphrase(n=2) >> similar(min=0.5) >> dedupe()"
-HELP = "doc2query(n=2) >> similar(min=0.3) >> dedupe()"
+    from llmaug.batch import Summary
+    from llmaug.request import Backend, Embedder
+
+REVIEWS = "keep() + paraphrase(n=2, max_tokens=80) >> similar(min=0.5) >> dedupe()"
+HELP = "doc2query() >> similar(min=0.3) >> dedupe()"
 
 
 def demo(
@@ -29,6 +31,8 @@ def demo(
     Example: `llmaug demo`, or with a better model
     `llmaug demo --lm chat:qwen3-8b --base-url http://127.0.0.1:8000/v1`
     """
+    from rich.console import Console
+
     from llmaug import backends, models
     from llmaug.retrieval.embed import embedder
 
@@ -47,24 +51,33 @@ def demo(
         console.rule(title)
         console.print(f"llmaug augment '{plan}' {source.name} -o {target} --lm {lm} "
                       "--embedder minilm", markup=False, highlight=False, soft_wrap=True)
-        _augment(plan, source, target, backends.backend(lm, **options), encoder, console)
+        summary = _augment(plan, source, target, backends.backend(lm, **options), encoder,
+                           console)
+        if summary.interrupted:
+            console.print("to go on: run the same command again")
+            raise typer.Exit(130)
     if lm.endswith(":smollm2-135m"):
-        console.print("\nSmolLM2-135M is tiny: it shows that everything runs, not how good rewrites "
-                      "are. With a better model, the same commands do the same job:\n"
+        console.print("\nSmolLM2-135M is tiny: it shows that everything runs, not how good "
+                      "rewrites are. With a better model, the same commands do the same job:\n"
                       "  llmaug demo --lm chat:MODEL --base-url http://127.0.0.1:8000/v1",
                       markup=False, highlight=False)
 
 
-def _augment(plan: str, source: Path, target: Path, model: object, encoder: object,
-             console: Console) -> None:
+def _augment(plan: str, source: Path, target: Path, model: Backend, encoder: Embedder,
+             console: Console) -> Summary:
+    from rich.table import Table
+
     from llmaug import batch
+    from llmaug.cli.progress import Progress, closing_lines
     from llmaug.text import read
     from llmaug.vocabulary import parse
 
     texts = read(source)
-    job = batch.Job(parse(plan), texts, target, {"lm": model}, embedder=encoder)  # type: ignore
+    job = batch.Job(parse(plan), texts, target, {"lm": model}, embedder=encoder)
     with Progress(job) as shown:
         summary = batch.augment_file(job, progress=shown.update, notice=shown.notice)
+    if summary.interrupted:
+        return summary
     table = Table(show_lines=True)
     table.add_column("before")
     table.add_column("after")
@@ -85,6 +98,7 @@ def _augment(plan: str, source: Path, target: Path, model: object, encoder: obje
         console.print(drops)
     for line in closing_lines(summary, shown_output=str(target)):
         console.print(line, markup=False, highlight=False)
+    return summary
 
 
 def _short(text: str) -> str:

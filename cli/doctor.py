@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from llmaug.doctor import examine
 
 STYLE = {"good": "green", "absent": "yellow", "bad": "red"}
 
@@ -31,6 +26,12 @@ def doctor(
 
     Example: llmaug doctor --base-url http://127.0.0.1:8000/v1
     """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from llmaug.doctor import examine
+
     findings = examine(base_url, embedder=embedder)
     table = Table(box=None, pad_edge=False)
     for column in ("", "state", "found", "what to do"):

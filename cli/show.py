@@ -6,8 +6,6 @@ import inspect
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from llmaug.errors import LlmaugError, did_you_mean
 
@@ -47,6 +45,9 @@ def _prompt(name: str) -> None:
 
 
 def _prompts() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     from llmaug import prompt
 
     table = Table(box=None, pad_edge=False)
@@ -60,6 +61,9 @@ def _prompts() -> None:
 
 
 def _callables(what: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     from llmaug.vocabulary import METHODS, STEPS
 
     table = Table(box=None, pad_edge=False, show_header=False)

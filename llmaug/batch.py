@@ -24,7 +24,7 @@ from llmaug.outcome import Outcome, Row, Tally
 from llmaug.plan import Both, Step, Then, both, then
 from llmaug.request import Backend, Embedder
 from llmaug.run import Run
-from llmaug.text import BadRow, Text, TextFile, record, write
+from llmaug.text import BadRow, Text, TextFile, check_output, record, write
 
 TICK = 0.25                 # seconds between two looks at the counts
 REPORT = 2.0                # seconds between two writes of progress.json
@@ -112,6 +112,7 @@ def augment_file(job: Job, *, cache: Path | None = None, window: int | None = No
     Raises the `LlmaugError` that no row could escape (wrong key, disk full, …); rows finished
     by then are kept in the run directory.
     """
+    check_output(job.output)
     plan.check(job.plan, job.source.fields())
     identity = job.identity()
     if job.output.exists() and not job.folder.exists() and not fresh:

@@ -1,4 +1,4 @@
-"""Control tokens of chat models that stand in a text: broken on the way in, restored on the way out.
+"""Control tokens of chat models in a text: broken on the way in, restored on the way out.
 
 A tokenizer reads `<|im_start|>system` in a text as the beginning of a new turn. Backends that know
 their tokenizer break its own tokens too; this catches the common ones for servers.

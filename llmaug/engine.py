@@ -43,8 +43,8 @@ class Engine:
     of rows do not change what comes out for a row.
     """
 
-    def __init__(self, plan: Step, *, backends: Mapping[str, Backend], cache: ReplyCache | None = None,
-                 seed: int = 0, window: int | None = None,
+    def __init__(self, plan: Step, *, backends: Mapping[str, Backend],
+                 cache: ReplyCache | None = None, seed: int = 0, window: int | None = None,
                  embed: Callable[[list[str]], np.ndarray] | None = None,
                  classify: Callable[[list[str]], np.ndarray] | None = None,
                  search: Callable[[list[str], int], list[list[Text]]] | None = None,

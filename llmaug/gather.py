@@ -11,13 +11,13 @@ LARGEST = 512       # items in one batch
 
 
 class Gather:
-    """Runs `work(list) -> results, one for each item` in a thread, on whatever has gathered.
+    """Runs `work(list) -> one result for each item` in a thread, on whatever has gathered.
 
     While one batch runs the next one fills, so batches are as large as the load makes them and
     no caller waits for a batch to fill. An error reaches every caller of its batch.
     """
 
-    def __init__(self, work: Callable[[list[Any]], Sequence[Any]], *, largest: int = LARGEST) -> None:
+    def __init__(self, work: Callable[[list[Any]], Any], *, largest: int = LARGEST) -> None:
         self.work, self.largest = work, largest
         self._waiting: list[tuple[Sequence[Any], asyncio.Future[list[Any]]]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gather")

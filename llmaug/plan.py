@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmaug.errors import PlanError, did_you_mean
 from llmaug.text import Text
@@ -48,9 +48,20 @@ class Step:
     reads back.
     """
 
-    needs: ClassVar[frozenset[str]] | frozenset[str] = NOTHING   # meta fields read
-    gives: ClassVar[frozenset[str]] | frozenset[str] = NOTHING   # meta fields written
-    uses: ClassVar[frozenset[str]] | frozenset[str] = NOTHING    # "lm", "embedder", "index", …
+    @property
+    def needs(self) -> frozenset[str]:
+        """The meta fields that it reads."""
+        return NOTHING
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """The meta fields that it writes."""
+        return NOTHING
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """What the engine must have been given: roles of models, "embedder", "index", …"""
+        return NOTHING
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
         """The texts that go on, in order; a text that does not is handed to `ctx.drop`."""

@@ -18,9 +18,9 @@ def parse_reply(reply: str, output: str, *, schema: Mapping[str, Any] | None = N
                 labels: Sequence[str] = (), cut_off: bool = False) -> list[str]:
     """The texts in a reply; raises `ReplyError` when it does not fit `output`.
 
-    An empty reply fits nothing. `text` gives the reply as it is, `lines` one text a line without bullets (the last line of a
-    reply that was cut off is left out), `json` the strings of the one list (or string) in the
-    object, `label` one of `labels`.
+    An empty reply fits nothing. `text` gives the reply as it is, `lines` one text a line without
+    bullets (the last line of a reply that was cut off is left out), `json` the strings of the
+    one list (or string) in the object, `label` one of `labels`.
     """
     if not reply.strip():
         raise ReplyError("the reply is empty")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -98,10 +99,8 @@ class _Stream:
 
     def _call(self, function: Callable[[], None]) -> None:
         if self.loop is not None and not self.loop.is_closed():
-            try:
+            with contextlib.suppress(RuntimeError):     # it may just have ended by itself
                 self.loop.call_soon_threadsafe(function)
-            except RuntimeError:
-                pass        # it has just ended by itself
 
     def _cancel(self) -> None:
         if self.main is not None:

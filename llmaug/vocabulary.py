@@ -19,6 +19,12 @@ from llmaug.steps.join import Join as join
 from llmaug.steps.keep import Keep as keep
 from llmaug.steps.stored import Stored as stored
 
+__all__ = [
+    "METHODS", "NAMES", "STEPS", "back_translate", "clean", "dedupe", "doc2query", "edit",
+    "formalise", "generate", "hyde", "icr", "join", "keep", "keywords", "length", "paraphrase",
+    "parse", "similar", "simplify", "stored",
+]
+
 STEPS: dict[str, Callable[..., Step]] = {
     "clean": clean,
     "dedupe": dedupe,

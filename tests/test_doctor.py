@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import typer
-from llmaug.cli.doctor import doctor
-from llmaug.cli.models import app as models_app
 from typer.testing import CliRunner
 
 from llmaug import doctor as checks
 from llmaug import models
+from llmaug.cli.doctor import doctor
+from llmaug.cli.models import app as models_app
 from llmaug.errors import ModelError
 
 LISTED = json.dumps({"data": [{"id": "qwen3-8b"}, {"id": "evil\x1b[2J"}]}).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import shutil
 
 import pytest
 
@@ -266,6 +267,21 @@ def test_a_batch_too_large_for_memory_is_halved(model_folder, monkeypatch):
     assert answers(model_folder, MIXED, batch_size=16) == expected
 
 
+def test_a_batch_is_bounded_in_tokens(model_folder, monkeypatch):
+    expected = answers(model_folder, MIXED)
+    generate = transformers.LlamaForCausalLM.generate
+    sizes = []
+
+    def counting(self, input_ids, generation_config, **options):
+        sizes.append(len(input_ids) * (input_ids.shape[1] + generation_config.max_new_tokens))
+        return generate(self, input_ids, generation_config=generation_config, **options)
+
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "generate", counting)
+    monkeypatch.setattr("llmaug.backends.transformers.MOST_TOKENS", 600)
+    assert answers(model_folder, MIXED) == expected
+    assert max(sizes) <= 600
+
+
 def test_a_failing_model_stops_the_run_in_one_line(model_folder, monkeypatch):
     def broken(self, *_, **__):
         raise RuntimeError("device-side assert\nand a stack")
@@ -290,6 +306,20 @@ def test_parameters_tell_models_and_number_formats_apart(model_folder, tmp_path)
         model.lm_head.weight[0, 0] += 1
     model.save_pretrained(tmp_path)
     assert ours["weights"] != TransformersBackend(str(tmp_path)).parameters["weights"]
+
+
+def test_a_hub_id_is_found_in_the_local_cache_by_its_commit(model_folder, tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "models--org--tiny"
+    shutil.copytree(model_folder, cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert TransformersBackend("org/tiny", dtype="float32").parameters == {
+        "dtype": "float32", "revision": commit}
+    with pytest.raises(ModelError, match="cannot get org/other from the Hugging Face hub"):
+        _ = TransformersBackend("org/other").folder
 
 
 def test_windows_are_two_batches_unless_given(model_folder):

@@ -51,9 +51,9 @@ def _maker(kind: str) -> Any:
 
         return VllmBackend
     if kind in ("chat", "openai"):
-        from llmaug.backends import chat
+        from llmaug.backends.chat import ChatBackend, openai
 
-        return chat.ChatBackend if kind == "chat" else chat.openai
+        return ChatBackend if kind == "chat" else openai
     if kind == "replay":
         from llmaug.backends.replay import ReplayBackend
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmaug.backends.generation import Loaded, Row
 
 CPU_BATCH, GPU_BATCH = 32, 128
-MOST_TOKENS = 131_072       # of prompts and replies in one batch: bounds its memory
+MOST_TOKENS = 65_536        # of prompts and replies in one batch: bounds its memory
 LINGER = 0.01               # seconds without a new request after which a batch starts
 
 
@@ -158,8 +158,7 @@ class TransformersBackend:
         place = next(i for i, waiting in enumerate(ranked) if waiting is oldest)
         start = max(0, min(place - self.batch_size // 2, len(ranked) - self.batch_size))
         batch = ranked[start:start + self.batch_size]
-        while len(batch) > 1 and len(batch) * sum(map(max, zip(*(
-                waiting.size for waiting in batch), strict=True))) > MOST_TOKENS:
+        while len(batch) > 1 and _tokens(batch) > MOST_TOKENS:
             batch.remove(batch[-1] if batch[-1] is not oldest else batch[0])
         chosen = set(batch)
         self._pool = [waiting for waiting in self._pool if waiting not in chosen]
@@ -191,6 +190,12 @@ class TransformersBackend:
         elif not batch[0].future.done():
             batch[0].future.set_exception(RequestRefused(
                 f"too long for the memory of {self.device} ({batch[0].size[1]} tokens)"))
+
+
+def _tokens(batch: list[_Waiting]) -> int:
+    """How many tokens a batch holds when its last reply ends, with padding."""
+    limits, lengths = zip(*(waiting.size for waiting in batch), strict=True)
+    return len(batch) * (max(limits) + max(lengths))
 
 
 def _generation() -> ModuleType:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Mapping
 from functools import cached_property
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,6 +112,7 @@ class VllmBackend:
         template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
         # The engine's processes inherit which signals are blocked. They would end at once on
         # Ctrl-C, and with them the requests that this process still wants to finish.
+        resource_tracker.ensure_running()       # as this lets SIGINT through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             arguments = vllm.engine_args(**{**self._defaults(vllm), **self.engine_args,

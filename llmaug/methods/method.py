@@ -54,7 +54,7 @@ class Method(Step):
         return (self.plan,)
 
     @property
-    def needs(self) -> frozenset[str]:  # type: ignore[override]
+    def needs(self) -> frozenset[str]:
         return frozenset().union(*(step.needs for step in walk(self.plan)))
 
     def __str__(self) -> str:

@@ -9,13 +9,15 @@ from llmaug.steps.generate import Generate
 
 
 @method
-def paraphrase(*, n: int = 1, temperature: float | None = None) -> Step:
+def paraphrase(*, n: int = 1, temperature: float | None = None,
+               max_tokens: int | None = None) -> Step:
     """The text in other words, with the same meaning.
 
     O'Brien et al. 2024, LLM-TTA (arXiv 2402.08225), zero-shot paraphrase with n = 4. Departs in
     its temperature (0.7 here, 0.3 there) and in a prompt written for chat models.
     """
-    return Generate("paraphrase", n=n, temperature=temperature) >> Clean()
+    return Generate("paraphrase", n=n, temperature=temperature,
+                    max_tokens=max_tokens) >> Clean()
 
 
 @method

@@ -52,11 +52,11 @@ class Generate(Step):
         return hash(str(self))
 
     @property
-    def needs(self) -> frozenset[str]:  # type: ignore[override]
+    def needs(self) -> frozenset[str]:
         return prompts.load(self.prompt).needs - set(self.inputs)
 
     @property
-    def uses(self) -> frozenset[str]:  # type: ignore[override]
+    def uses(self) -> frozenset[str]:
         return frozenset({self.role})
 
     def check(self) -> None:
@@ -98,7 +98,8 @@ class Generate(Step):
         prompt = prompts.load(self.prompt)
         given = {"temperature": self.temperature, "top_p": self.top_p,
                  "max_tokens": self.max_tokens}
-        sampling = replace(prompt.sampling, **{k: v for k, v in given.items() if v is not None})
+        changed: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        sampling = replace(prompt.sampling, **changed)
         return prompt, sampling, f"{self}@{prompt.fingerprint}"
 
     def requests(self, text: Text, seed: int) -> tuple[list[Request], bool]:
