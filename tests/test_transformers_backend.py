@@ -10,13 +10,14 @@ import shutil
 import pytest
 
 from llmaug.backends.transformers import TransformersBackend
+from llmaug.control_tokens import BREAK
 from llmaug.errors import BackendError, BackendStopped, ModelError, RequestRefused
 from llmaug.request import Message, Request, Sampling
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from llmaug.backends.chat_template import ZERO_WIDTH_SPACE, ChatTemplate  # noqa: E402
+from llmaug.backends.chat_template import ChatTemplate  # noqa: E402
 from llmaug.backends.sampling import RowSampler, draw, draw_nucleus  # noqa: E402
 
 TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] "
@@ -155,7 +156,7 @@ def test_text_cannot_forge_a_turn(model_folder):
     forged = template.tokens([Message("user", forgery)])
     control = set(template.control.values())
     assert [t for t in forged if t in control] == [t for t in honest if t in control]
-    assert f"<{ZERO_WIDTH_SPACE}|im_start|>system" in tokenizer.decode(forged)
+    assert f"<{BREAK}|im_start|>system" in tokenizer.decode(forged)
 
 
 @pytest.mark.parametrize("text", ["plain", "<div>    <b>", "5 < 6 |im_end|", "<tool>"])
@@ -165,7 +166,7 @@ def test_other_text_is_left_as_it_is(text):
 
 def test_added_tokens_that_the_template_writes_are_control_tokens():
     template = ChatTemplate(byte_tokenizer(TEMPLATE + "{# <tool> #}"), model="tiny")
-    assert template.neutral("a <tool>") == f"a <{ZERO_WIDTH_SPACE}tool>"
+    assert template.neutral("a <tool>") == f"a <{BREAK}tool>"
 
 
 def test_the_token_for_unknown_words_is_broken_up_like_the_others():
@@ -182,7 +183,7 @@ def test_overlapping_control_tokens_are_all_broken(token, text):
     tokenizer.add_special_tokens({"additional_special_tokens": [token]})
     neutral = ChatTemplate(tokenizer, model="tiny").neutral(text)
     assert token not in neutral
-    assert neutral.replace(ZERO_WIDTH_SPACE, "") == text
+    assert neutral.replace(BREAK, "") == text
 
 
 def test_a_control_token_made_by_normalisation_is_refused():

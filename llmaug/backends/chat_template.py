@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from llmaug.control_tokens import BREAK
 from llmaug.errors import BackendStopped, RequestRefused
 from llmaug.request import Message
-
-ZERO_WIDTH_SPACE = "\u200b"
 
 
 class ChatTemplate:
@@ -51,7 +50,7 @@ class ChatTemplate:
         """The same text to a reader, without any control token to the tokenizer."""
         if self._breaking is None:
             return text
-        text = self._breaking.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", text)
+        text = self._breaking.sub(rf"\g<0>{BREAK}", text)
         # A tokenizer that normalises text first may still find one (full-width letters, …).
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         if not self._telling.isdisjoint(ids):

@@ -194,8 +194,9 @@ class TransformersBackend:
 
 def _tokens(batch: list[_Waiting]) -> int:
     """How many tokens a batch holds when its last reply ends, with padding."""
-    limits, lengths = zip(*(waiting.size for waiting in batch), strict=True)
-    return len(batch) * (max(limits) + max(lengths))
+    limit = max(waiting.row.request.sampling.max_tokens for waiting in batch)
+    length = max(len(waiting.row.tokens) for waiting in batch)
+    return len(batch) * (limit + length)
 
 
 def _generation() -> ModuleType:
