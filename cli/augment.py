@@ -17,7 +17,8 @@ Option = typer.Option
 
 
 def augment(
-    plan: Annotated[str, typer.Argument(help="what to do, e.g. 'keep() + paraphrase(n=4)'")],
+    plan: Annotated[str, typer.Argument(help="what to do, e.g. 'keep() + paraphrase(n=4)', or "
+                                         "@FILE that says it")],
     input: Annotated[str, typer.Argument(help="a file or folder of texts; - for stdin")],
     output: Annotated[str, Option("--output", "-o", help="where to; the ending says the format; "
                                   "- for stdout")],
@@ -53,10 +54,11 @@ def augment(
     """
     from llmaug import backends, batch
     from llmaug.cli.progress import Progress, closing_lines
+    from llmaug.notation import plan_file
     from llmaug.text import read
     from llmaug.vocabulary import parse
 
-    step = parse(plan)
+    step = parse(plan_file(plan[1:]) if plan.startswith("@") else plan)
     with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
         source = read(_spooled(scratch) if input == "-" else input, text=text, id=id)
         target = Path(scratch) / "stdout.jsonl" if output == "-" else Path(output)

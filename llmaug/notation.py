@@ -5,10 +5,20 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from llmaug.errors import PlanError, did_you_mean
 from llmaug.plan import Step, both, then
+
+
+def plan_file(path: str | Path) -> str:
+    """The plan in a file: it may run over several lines, and a line that begins with `#` is a comment."""
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the plan file {path} cannot be read: {error}") from None
+    return " ".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def parse(text: str, names: Mapping[str, Callable[..., Step]]) -> Step:

@@ -33,6 +33,15 @@ def test_augment_writes_the_account_and_the_output(reviews: Path) -> None:
     assert [row["label"] for row in rows] == ["neg"] * 3 + ["pos"] * 3
 
 
+def test_a_plan_may_stand_in_a_file(reviews: Path) -> None:
+    (reviews / "my.plan").write_text("# two versions\nkeep()\n+ edit('case')\n  >> dedupe()\n")
+    done = llmaug("augment", "@my.plan", "reviews.csv", "--text", "body", "-o", "o.jsonl",
+                  cwd=reviews)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((reviews / "o.jsonl.run" / "manifest.json").read_text())
+    assert manifest["asked"]["plan"] == "keep() + edit('case') >> dedupe()"
+
+
 def test_a_failed_row_is_status_one_and_is_named(reviews: Path) -> None:
     with (reviews / "reviews.csv").open("a") as more:
         more.write("a,twice,pos\n")
@@ -85,6 +94,7 @@ AUGMENT = ("reviews.csv", "--text", "body", "-o", "out.jsonl")
      "nothing answers"),
     (("augment", "paraphrase()", *AUGMENT, *FAKE, "--base-url", "http://x/v1"), "--base-url is for"),
     (("augment", "keep()", *AUGMENT, "--embedder", "minilmm"), "minilm"),
+    (("augment", "@none.plan", *AUGMENT), "the plan file none.plan cannot be read"),
     (("show", "mehtods"), "did you mean methods?"),
     (("show", "prompt", "paraphras"), "did you mean paraphrase?"),
     (("models", "pull", "smollm2"), "did you mean smollm2-135m?"),
