@@ -16,6 +16,7 @@ test: .venv/ready lint
 
 lint: .venv/ready
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 test-vllm: .venv/ready .venv-vllm/ready

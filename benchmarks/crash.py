@@ -2,7 +2,7 @@
 
     python -m benchmarks.crash [--runs 50]
 
-Each run augments 400 rows with two samples each against a fake model of 5 ms, whose every reply
+Each run augments 1,000 rows with two samples each against a fake model of 20 ms, whose every reply
 is also written to a ledger of its own ("paid"). It is killed one to three times, then resumed to
 its end; the output is compared byte for byte with that of a run that nobody disturbed.
 """
@@ -24,14 +24,14 @@ from pathlib import Path
 import llmaug as la
 from llmaug.backends.fake import FakeBackend
 
-ROWS, WINDOW = 400, 32
+ROWS, WINDOW = 1_000, 32
 
 
 class Paid(FakeBackend):
     """A fake model that keeps a ledger of every reply it gave."""
 
     def __init__(self, ledger: Path) -> None:
-        super().__init__(latency=0.005, window=WINDOW)
+        super().__init__(latency=0.02, window=WINDOW)
         self.ledger = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def complete(self, request: la.Request) -> la.Reply:
@@ -41,8 +41,12 @@ class Paid(FakeBackend):
 
 
 def child(folder: Path) -> None:
-    job = la.Job(la.parse("keep() + paraphrase(n=2) >> dedupe()"), la.read(folder / "in.jsonl"),
-                 folder / "out.jsonl", {"lm": Paid(folder / "ledger")})
+    job = la.Job(
+        la.parse("keep() + paraphrase(n=2) >> dedupe()"),
+        la.read(folder / "in.jsonl"),
+        folder / "out.jsonl",
+        {"lm": Paid(folder / "ledger")},
+    )
     summary = la.augment_file(job)
     assert summary.rows == ROWS, summary
 
@@ -56,7 +60,9 @@ def prepare(folder: Path) -> None:
     with (folder / "in.jsonl").open("w") as lines:
         for i in range(ROWS):
             words = " ".join(f"word{(i * 7 + j * 13) % 101}" for j in range(12))
-            lines.write(json.dumps({"id": f"r{i}", "text": f"row {i} {words}", "label": i % 3}) + "\n")
+            lines.write(
+                json.dumps({"id": f"r{i}", "text": f"row {i} {words}", "label": i % 3}) + "\n"
+            )
 
 
 def main() -> None:
@@ -84,7 +90,7 @@ def main() -> None:
             here = 0
             for _ in range(rng.randint(1, 3)):
                 process = start(folder)
-                time.sleep(rng.uniform(0.2, 1.0) * seconds)
+                time.sleep(rng.uniform(0.3, 1.0) * seconds)
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
                     here += 1
@@ -92,7 +98,9 @@ def main() -> None:
                 journal = folder / "out.jsonl.run" / "output.jsonl"
                 torn += journal.exists() and not journal.read_bytes().endswith((b"\n", b""))
             assert start(folder).wait() == 0
-            lines = [json.loads(line) for line in (folder / "out.jsonl.run" / "output.jsonl").open()]
+            lines = [
+                json.loads(line) for line in (folder / "out.jsonl.run" / "output.jsonl").open()
+            ]
             rows = collections.Counter(line["row"] for line in lines)
             lost += ROWS - len(rows)
             duplicated += sum(rows.values()) - len(rows)
@@ -101,10 +109,12 @@ def main() -> None:
             twice.append(sum(paid.values()) - len(paid))
             assert twice[-1] <= WINDOW * here, (twice[-1], here)
             kills += here
-    print(f"{arguments.runs} runs, {kills} kills (whole run {seconds:.1f} s): {lost} rows lost, "
-          f"{duplicated} duplicated, {different} outputs differ, paid twice per run: "
-          f"median {sorted(twice)[len(twice) // 2]}, most {max(twice)} "
-          f"(window {WINDOW} per kill)")
+    print(
+        f"{arguments.runs} runs, {kills} kills (whole run {seconds:.1f} s): {lost} rows lost, "
+        f"{duplicated} duplicated, {different} outputs differ, paid twice per run: "
+        f"median {sorted(twice)[len(twice) // 2]}, most {max(twice)} "
+        f"(window {WINDOW} per kill)"
+    )
     sys.exit(1 if lost or duplicated or different else 0)
 
 

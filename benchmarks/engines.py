@@ -28,10 +28,13 @@ from typing import Any, NamedTuple
 from llmaug import models
 from llmaug.request import Backend, Message, Request, Sampling
 
-WORDS = re.findall(r"\w+", """
+WORDS = re.findall(
+    r"\w+",
+    """
     the a film book phone battery story ending price screen actor plot music delivery keyboard slow
     bright dull cheap heavy clever broken early late really never almost again because although and
-    but while arrived failed worked looked sounded""")
+    but while arrived failed worked looked sounded""",
+)
 
 
 class Side(NamedTuple):
@@ -46,13 +49,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, asyncio.Runner() as runner:
         folder = without_end_tokens(Path(models.resolve(options.model)), Path(scratch))
         sides = {"transformers": transformers_sides, "vllm": vllm_sides}[options.engine](
-            folder, options, runner)
+            folder, options, runner
+        )
         compare(sides, options)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--engine", choices=["transformers", "vllm"], required=True)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--requests", type=int, default=96)
@@ -80,11 +85,23 @@ def without_end_tokens(model: Path, scratch: Path) -> Path:
 def requests_of(repeat: int, options: argparse.Namespace) -> list[Request]:
     """Short reviews to paraphrase, 5 to 40 words long, different in every repeat."""
     chance = random.Random(repeat)
-    sampling = Sampling(temperature=options.temperature, top_p=options.top_p,
-                        max_tokens=options.tokens)
-    return [Request((Message("user", "Rewrite this review in other words, keep its meaning.\n\n"
-                             + " ".join(chance.choices(WORDS, k=chance.randint(5, 40)))),),
-                    sampling, seed=chance.getrandbits(31)) for _ in range(options.requests)]
+    sampling = Sampling(
+        temperature=options.temperature, top_p=options.top_p, max_tokens=options.tokens
+    )
+    return [
+        Request(
+            (
+                Message(
+                    "user",
+                    "Rewrite this review in other words, keep its meaning.\n\n"
+                    + " ".join(chance.choices(WORDS, k=chance.randint(5, 40))),
+                ),
+            ),
+            sampling,
+            seed=chance.getrandbits(31),
+        )
+        for _ in range(options.requests)
+    ]
 
 
 def through_backend(backend: Backend, runner: asyncio.Runner) -> Side:
@@ -103,8 +120,9 @@ def through_backend(backend: Backend, runner: asyncio.Runner) -> Side:
     return Side(f"llmaug, window {backend.window}", lambda requests: runner.run(all_of(requests)))
 
 
-def transformers_sides(folder: Path, options: argparse.Namespace,
-                       runner: asyncio.Runner) -> tuple[Side, Side]:
+def transformers_sides(
+    folder: Path, options: argparse.Namespace, runner: asyncio.Runner
+) -> tuple[Side, Side]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -112,23 +130,43 @@ def transformers_sides(folder: Path, options: argparse.Namespace,
 
     backend = TransformersBackend(str(folder), batch_size=options.batch_size)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, backend.dtype)).to(
-        backend.device).eval()
-    drawing = {"do_sample": False} if options.temperature == 0 else {
-        "do_sample": True, "temperature": options.temperature, "top_p": options.top_p, "top_k": 0}
+    model = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, backend.dtype))
+        .to(backend.device)
+        .eval()
+    )
+    drawing = (
+        {"do_sample": False}
+        if options.temperature == 0
+        else {
+            "do_sample": True,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "top_k": 0,
+        }
+    )
 
     def by_hand(requests: Sequence[Request]) -> list[int]:
-        texts = [tokenizer.apply_chat_template(
-            [{"role": m.role, "content": m.content} for m in request.messages],
-            add_generation_prompt=True, tokenize=False) for request in requests]
+        texts = [
+            tokenizer.apply_chat_template(
+                [{"role": m.role, "content": m.content} for m in request.messages],
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+            for request in requests
+        ]
         texts.sort(key=lambda text: len(tokenizer(text).input_ids))
         counts = []
         for start in range(0, len(texts), options.batch_size):
-            batch = tokenizer(texts[start:start + options.batch_size], padding=True,
-                              add_special_tokens=False, return_tensors="pt").to(model.device)
+            batch = tokenizer(
+                texts[start : start + options.batch_size],
+                padding=True,
+                add_special_tokens=False,
+                return_tensors="pt",
+            ).to(model.device)
             with torch.inference_mode():
                 output = model.generate(**batch, **drawing, max_new_tokens=options.tokens)
-            new = output[:, batch.input_ids.shape[1]:]
+            new = output[:, batch.input_ids.shape[1] :]
             tokenizer.batch_decode(new, skip_special_tokens=True)
             counts += [len(row) for row in new]
         return counts
@@ -136,8 +174,9 @@ def transformers_sides(folder: Path, options: argparse.Namespace,
     return through_backend(backend, runner), Side("a loop of generate", by_hand)
 
 
-def vllm_sides(folder: Path, options: argparse.Namespace,
-               runner: asyncio.Runner) -> tuple[Side, Side]:
+def vllm_sides(
+    folder: Path, options: argparse.Namespace, runner: asyncio.Runner
+) -> tuple[Side, Side]:
     from llmaug.backends.vllm import VllmBackend
 
     # Plain vLLM stops at the first prompt that it reads in parts, as the backend explains.
@@ -150,11 +189,19 @@ def vllm_sides(folder: Path, options: argparse.Namespace,
     engine = LLM(str(folder), enable_prefix_caching=True, **arguments)
 
     def by_hand(requests: Sequence[Request]) -> list[int]:
-        chats: list[Any] = [[{"role": m.role, "content": m.content} for m in request.messages]
-                            for request in requests]
-        drawing = [SamplingParams(max_tokens=options.tokens, temperature=options.temperature,
-                                  top_p=options.top_p, seed=request.seed)
-                   for request in requests]
+        chats: list[Any] = [
+            [{"role": m.role, "content": m.content} for m in request.messages]
+            for request in requests
+        ]
+        drawing = [
+            SamplingParams(
+                max_tokens=options.tokens,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                seed=request.seed,
+            )
+            for request in requests
+        ]
         outputs = engine.chat(chats, drawing, use_tqdm=False)
         return [len(output.outputs[0].token_ids) for output in outputs]
 
@@ -177,12 +224,17 @@ def compare(sides: tuple[Side, Side], options: argparse.Namespace) -> None:
                 raise SystemExit(f"{side.name} wrote {tokens} tokens, not the number asked for")
             rates[side] = tokens / (time.perf_counter() - began)
         ratios.append(rates[ours] / rates[theirs])
-        print(f"{repeat + 1}: {ours.name} {rates[ours]:.1f}, {theirs.name} {rates[theirs]:.1f} "
-              f"tokens/s, ratio {ratios[-1]:.3f}", flush=True)
-    print(f"ratio: median {statistics.median(ratios):.3f}, "
-          f"from {min(ratios):.3f} to {max(ratios):.3f} in {options.repeats} repeats "
-          f"({options.requests} requests of {options.tokens} tokens, "
-          f"temperature {options.temperature}, top_p {options.top_p})")
+        print(
+            f"{repeat + 1}: {ours.name} {rates[ours]:.1f}, {theirs.name} {rates[theirs]:.1f} "
+            f"tokens/s, ratio {ratios[-1]:.3f}",
+            flush=True,
+        )
+    print(
+        f"ratio: median {statistics.median(ratios):.3f}, "
+        f"from {min(ratios):.3f} to {max(ratios):.3f} in {options.repeats} repeats "
+        f"({options.requests} requests of {options.tokens} tokens, "
+        f"temperature {options.temperature}, top_p {options.top_p})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Peak memory and rate of the engine alone: a fake model of 0 ms, one core.
 
-    python -m benchmarks.memory [--rows 100000 1000000]
+python -m benchmarks.memory [--rows 100000 1000000]
 """
 
 from __future__ import annotations
@@ -22,13 +22,21 @@ def child(source: Path, output: Path) -> None:
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     began = time.monotonic()
-    summary = la.augment_file(la.Job(
-        la.parse("keep() + paraphrase() >> dedupe()"), la.read(source), output,
-        {"lm": la.FakeBackend(window=256)}))
+    summary = la.augment_file(
+        la.Job(
+            la.parse("keep() + paraphrase() >> dedupe()"),
+            la.read(source),
+            output,
+            {"lm": la.FakeBackend(window=256)},
+        )
+    )
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{summary.rows:,} rows: {summary.rows / seconds:,.0f} rows/s with the final write, "
-          f"peak {peak:,.0f} MB ({summary})", flush=True)
+    print(
+        f"{summary.rows:,} rows: {summary.rows / seconds:,.0f} rows/s with the final write, "
+        f"peak {peak:,.0f} MB ({summary})",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -44,11 +52,28 @@ def main() -> None:
             source = Path(scratch) / "in.jsonl"
             with source.open("w") as lines:
                 for i in range(rows):
-                    lines.write(json.dumps({"id": f"r{i}", "label": i % 2, "text":
-                                            f"this is review number {i} of a product that works "
-                                            "well enough but came in a torn box"}) + "\n")
-            subprocess.run([sys.executable, "-m", "benchmarks.memory", "--child", str(source),
-                            str(Path(scratch) / "out.jsonl")], check=True)
+                    lines.write(
+                        json.dumps(
+                            {
+                                "id": f"r{i}",
+                                "label": i % 2,
+                                "text": f"this is review number {i} of a product that works "
+                                "well enough but came in a torn box",
+                            }
+                        )
+                        + "\n"
+                    )
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.memory",
+                    "--child",
+                    str(source),
+                    str(Path(scratch) / "out.jsonl"),
+                ],
+                check=True,
+            )
 
 
 if __name__ == "__main__":

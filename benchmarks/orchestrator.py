@@ -35,8 +35,14 @@ async def bare(url: str, texts: list[str], window: int) -> None:
         async def worker() -> None:
             for text in source:
                 messages = [m._asdict() for m in loaded.render({"text": text}).messages]
-                body = {"model": "test-model", "messages": messages, "temperature": 0.7, "top_p": 0.95,
-                        "max_tokens": 256, "seed": 1}
+                body = {
+                    "model": "test-model",
+                    "messages": messages,
+                    "temperature": 0.7,
+                    "top_p": 0.95,
+                    "max_tokens": 256,
+                    "seed": 1,
+                }
                 async with session.post(f"{url}/chat/completions", json=body) as response:
                     reply = await response.json()
                     assert reply["choices"][0]["message"]["content"] is not None
@@ -46,8 +52,9 @@ async def bare(url: str, texts: list[str], window: int) -> None:
 
 def ours(url: str, source: Path, output: Path, window: int) -> la.batch.Summary:  # type: ignore
     lm = la.backend("chat:test-model", base_url=url)
-    return la.augment_file(la.Job(la.parse("paraphrase()"), la.read(source), output, {"lm": lm}),
-                           window=window)
+    return la.augment_file(
+        la.Job(la.parse("paraphrase()"), la.read(source), output, {"lm": lm}), window=window
+    )
 
 
 def main() -> None:
@@ -58,12 +65,24 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.02)
     arguments = parser.parse_args()
     server = subprocess.Popen(
-        [sys.executable, "-m", "llmaug.testserver", "--latency", str(arguments.latency), "--port",
-         "0"], stdout=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            "-m",
+            "llmaug.testserver",
+            "--latency",
+            str(arguments.latency),
+            "--port",
+            "0",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert server.stdout is not None
     url = server.stdout.readline().strip()
-    texts = [f"this is review number {i} of a product that works well enough but came in a torn box"
-             for i in range(arguments.rows)]
+    texts = [
+        f"this is review number {i} of a product that works well enough but came in a torn box"
+        for i in range(arguments.rows)
+    ]
     ratios, rates = [], {"bare": [], "llmaug": []}
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -80,14 +99,19 @@ def main() -> None:
                 rates["llmaug"].append(arguments.rows / (time.monotonic() - began))
                 assert summary.done == arguments.rows, summary
                 ratios.append(rates["llmaug"][-1] / rates["bare"][-1])
-                print(f"bare {rates['bare'][-1]:,.0f}  llmaug {rates['llmaug'][-1]:,.0f} rows/s  "
-                      f"ratio {ratios[-1]:.2f}", flush=True)
+                print(
+                    f"bare {rates['bare'][-1]:,.0f}  llmaug {rates['llmaug'][-1]:,.0f} rows/s  "
+                    f"ratio {ratios[-1]:.2f}",
+                    flush=True,
+                )
     finally:
         server.terminate()
         server.wait()
-    print(f"median: bare {statistics.median(rates['bare']):,.0f}, llmaug "
-          f"{statistics.median(rates['llmaug']):,.0f} rows/s, ratio "
-          f"{statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    print(
+        f"median: bare {statistics.median(rates['bare']):,.0f}, llmaug "
+        f"{statistics.median(rates['llmaug']):,.0f} rows/s, ratio "
+        f"{statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
+    )
 
 
 if __name__ == "__main__":

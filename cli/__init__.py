@@ -10,9 +10,14 @@ from llmaug.cli import augment, demo, doctor, models, show
 from llmaug.errors import LlmaugError
 
 app = typer.Typer(
-    name="llmaug", no_args_is_help=True, rich_markup_mode="markdown", add_completion=False,
-    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
-    help="LLM-driven text and query augmentation, with proof of whether it helped.")
+    name="llmaug",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="LLM-driven text and query augmentation, with proof of whether it helped.",
+)
 app.command("augment")(augment.augment)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
@@ -21,8 +26,9 @@ app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")
-         ) -> None:
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
     if version:
         from llmaug import __version__
 

@@ -17,32 +17,44 @@ Option = typer.Option
 
 
 def augment(
-    plan: Annotated[str, typer.Argument(help="what to do, e.g. 'keep() + paraphrase(n=4)', or "
-                                         "@FILE that says it")],
+    plan: Annotated[
+        str,
+        typer.Argument(help="what to do, e.g. 'keep() + paraphrase(n=4)', or @FILE that says it"),
+    ],
     input: Annotated[str, typer.Argument(help="a file or folder of texts; - for stdin")],
-    output: Annotated[str, Option("--output", "-o", help="where to; the ending says the format; "
-                                  "- for stdout")],
-    lm: Annotated[str | None, Option(help="the language model, e.g. transformers:smollm2-135m, "
-                                     "chat:MODEL")] = None,
+    output: Annotated[
+        str, Option("--output", "-o", help="where to; the ending says the format; - for stdout")
+    ],
+    lm: Annotated[
+        str | None, Option(help="the language model, e.g. transformers:smollm2-135m, chat:MODEL")
+    ] = None,
     judge: Annotated[str | None, Option(help="the model of steps with role='judge'")] = None,
     base_url: Annotated[str | None, Option(help="address of the server for chat:MODEL")] = None,
     text: Annotated[str | None, Option(help="field that holds the text")] = None,
     id: Annotated[str | None, Option(help="field that holds the id")] = None,
     embedder: Annotated[str | None, Option(help="model for similar(): minilm, or a folder")] = None,
-    cache: Annotated[Path | None, Option(help="file of replies to reuse and add to (default: in "
-                                         "the run directory)")] = None,
+    cache: Annotated[
+        Path | None,
+        Option(help="file of replies to reuse and add to (default: in the run directory)"),
+    ] = None,
     seed: Annotated[int, Option(help="decides every random choice")] = 0,
     window: Annotated[int | None, Option(min=1, help="requests in flight at most")] = None,
     limit: Annotated[int | None, Option(min=1, help="only the first N rows")] = None,
-    record: Annotated[Path | None, Option(help="add every request and reply to this file, for "
-                                          "--lm replay:FILE")] = None,
+    record: Annotated[
+        Path | None, Option(help="add every request and reply to this file, for --lm replay:FILE")
+    ] = None,
     patience: Annotated[float, Option(help="seconds without any reply before giving up")] = 600.0,
-    dry_run: Annotated[bool, Option("--dry-run", help="show the first prompts and the number of "
-                                    "requests, send nothing")] = False,
+    dry_run: Annotated[
+        bool,
+        Option("--dry-run", help="show the first prompts and the number of requests, send nothing"),
+    ] = False,
     fresh: Annotated[bool, Option("--fresh", help="start anew; paid replies are kept")] = False,
-    retry_failed: Annotated[bool, Option("--retry-failed", help="run the rows that failed")] = False,
-    strict: Annotated[bool, Option("--strict", help="stop at the first row that cannot be "
-                                   "read")] = False,
+    retry_failed: Annotated[
+        bool, Option("--retry-failed", help="run the rows that failed")
+    ] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="stop at the first row that cannot be read")
+    ] = False,
 ) -> None:
     """Make new texts from every text of a file, and lose none.
 
@@ -62,8 +74,11 @@ def augment(
     with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
         source = read(_spooled(scratch) if input == "-" else input, text=text, id=id)
         target = Path(scratch) / "stdout.jsonl" if output == "-" else Path(output)
-        models = {role: backends.backend(spec, **_options(spec, base_url))
-                  for role, spec in (("lm", lm), ("judge", judge)) if spec}
+        models = {
+            role: backends.backend(spec, **_options(spec, base_url))
+            for role, spec in (("lm", lm), ("judge", judge))
+            if spec
+        }
         if dry_run:
             from llmaug.cli.dry_run import show_requests
 
@@ -82,8 +97,16 @@ def augment(
         job = batch.Job(step, source, target, models, seed=seed, limit=limit, embedder=encoder)
         with Progress(job) as shown:
             summary = batch.augment_file(
-                job, cache=cache, window=window, fresh=fresh, retry_failed=retry_failed,
-                strict=strict, progress=shown.update, notice=shown.notice, patience=patience)
+                job,
+                cache=cache,
+                window=window,
+                fresh=fresh,
+                retry_failed=retry_failed,
+                strict=strict,
+                progress=shown.update,
+                notice=shown.notice,
+                patience=patience,
+            )
         if output == "-" and not summary.interrupted:
             sys.stdout.buffer.write(target.read_bytes())
             sys.stdout.flush()

@@ -20,11 +20,13 @@ HELP = "doc2query() >> similar(min=0.3) >> dedupe()"
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")
-                      ] = Path("demo-out"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")] = Path(
+        "demo-out"
+    ),
     lm: Annotated[str, typer.Option(help="the language model")] = "transformers:smollm2-135m",
-    base_url: Annotated[str | None, typer.Option(help="address of the server for chat:MODEL")
-                        ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="address of the server for chat:MODEL")
+    ] = None,
 ) -> None:
     """Paraphrase 60 reviews and write questions for 60 help pages, here and now, without a GPU.
 
@@ -45,26 +47,38 @@ def demo(
     options = {"base_url": base_url} if base_url else {}
     encoder = embedder("minilm")
     for title, plan, source, target in (
-            ("Reviews, paraphrased", REVIEWS, corpus / "reviews.jsonl", output / "reviews.jsonl"),
-            ("Help pages, with questions", HELP, corpus / "help" / "corpus.jsonl",
-             output / "questions.jsonl")):
+        ("Reviews, paraphrased", REVIEWS, corpus / "reviews.jsonl", output / "reviews.jsonl"),
+        (
+            "Help pages, with questions",
+            HELP,
+            corpus / "help" / "corpus.jsonl",
+            output / "questions.jsonl",
+        ),
+    ):
         console.rule(title)
-        console.print(f"llmaug augment '{plan}' {source.name} -o {target} --lm {lm} "
-                      "--embedder minilm", markup=False, highlight=False, soft_wrap=True)
-        summary = _augment(plan, source, target, backends.backend(lm, **options), encoder,
-                           console)
+        console.print(
+            f"llmaug augment '{plan}' {source.name} -o {target} --lm {lm} --embedder minilm",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        summary = _augment(plan, source, target, backends.backend(lm, **options), encoder, console)
         if summary.interrupted:
             console.print("to go on: run the same command again")
             raise typer.Exit(130)
     if lm.endswith(":smollm2-135m"):
-        console.print("\nSmolLM2-135M is tiny: it shows that everything runs, not how good "
-                      "rewrites are. With a better model, the same commands do the same job:\n"
-                      "  llmaug demo --lm chat:MODEL --base-url http://127.0.0.1:8000/v1",
-                      markup=False, highlight=False)
+        console.print(
+            "\nSmolLM2-135M is tiny: it shows that everything runs, not how good "
+            "rewrites are. With a better model, the same commands do the same job:\n"
+            "  llmaug demo --lm chat:MODEL --base-url http://127.0.0.1:8000/v1",
+            markup=False,
+            highlight=False,
+        )
 
 
-def _augment(plan: str, source: Path, target: Path, model: Backend, encoder: Embedder,
-             console: Console) -> Summary:
+def _augment(
+    plan: str, source: Path, target: Path, model: Backend, encoder: Embedder, console: Console
+) -> Summary:
     from rich.table import Table
 
     from llmaug import batch
@@ -85,10 +99,14 @@ def _augment(plan: str, source: Path, target: Path, model: Backend, encoder: Emb
     made = [text for text in read(target) if text.meta["made_by"]]
     before = {text.id: text.text for text in texts}
     for root, variants in itertools.islice(
-            itertools.groupby(made, key=lambda text: str(text.meta["root"])), 4):
+        itertools.groupby(made, key=lambda text: str(text.meta["root"])), 4
+    ):
         for variant in variants:
-            table.add_row(_short(before[root]), _short(variant.text),
-                          f"{variant.meta.get('similarity', 0):.2f}")
+            table.add_row(
+                _short(before[root]),
+                _short(variant.text),
+                f"{variant.meta.get('similarity', 0):.2f}",
+            )
             break
     console.print(table)
     drops = Table("dropped because", "variants", box=None)
@@ -102,4 +120,5 @@ def _augment(plan: str, source: Path, target: Path, model: Backend, encoder: Emb
 
 
 def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= 160 else text[:159] + "…"

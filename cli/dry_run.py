@@ -17,8 +17,8 @@ from llmaug.request import Backend, Reply, Request
 from llmaug.text import BadRow, TextFile
 from llmaug.vocabulary import clean, dedupe, keep, length
 
-SHOWN = 2           # prompts shown in full
-SAMPLED = 200       # rows from which the whole is estimated
+SHOWN = 2  # prompts shown in full
+SAMPLED = 200  # rows from which the whole is estimated
 
 
 class _Counting:
@@ -52,8 +52,9 @@ def _unfiltered(step: Step) -> Step:
     return keep() if filters or step.uses & {"embedder", "classifier", "index"} else step
 
 
-def show_requests(step: Step, source: TextFile, *, seed: int, limit: int | None,
-                  models: Mapping[str, Backend]) -> None:
+def show_requests(
+    step: Step, source: TextFile, *, seed: int, limit: int | None, models: Mapping[str, Backend]
+) -> None:
     """Print what a run would send, without sending it."""
     plans.check(step, source.fields())
     rows = list(itertools.islice(source.rows(), min(limit or SAMPLED, SAMPLED)))
@@ -78,11 +79,14 @@ def show_requests(step: Step, source: TextFile, *, seed: int, limit: int | None,
     bad = sum(isinstance(row, BadRow) for row in rows)
     about = "" if scale == 1 else "about "
     print(f"plan: {step}")
-    print(f"rows: {about}{round(len(rows) * scale):,}"
-          + (f", {bad} of the first {len(rows)} cannot be read" if bad else ""))
+    print(
+        f"rows: {about}{round(len(rows) * scale):,}"
+        + (f", {bad} of the first {len(rows)} cannot be read" if bad else "")
+    )
     print(f"requests: {about}{round(len(requests) * scale):,}, equal ones merged")
-    print(f"tokens: about {round(characters / 4 * scale):,} in, at most "
-          f"{round(most * scale):,} out")
+    print(
+        f"tokens: about {round(characters / 4 * scale):,} in, at most {round(most * scale):,} out"
+    )
     for role, model in models.items():
         print(f"{role}: {model.name} {dict(model.parameters) or ''}".rstrip())
     print("nothing was sent")

@@ -14,7 +14,7 @@ from llmaug.batch import Job, Summary
 from llmaug.outcome import Tally
 from llmaug.run import Run
 
-PLAIN = 10.0        # seconds between two lines where there is no terminal
+PLAIN = 10.0  # seconds between two lines where there is no terminal
 
 
 class Progress:
@@ -27,17 +27,27 @@ class Progress:
             self.total = min(self.total, job.limit)
         self.began = self.printed = time.monotonic()
         self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}"), TimeRemainingColumn(elapsed_when_finished=True),
-            console=self.console, disable=not self.console.is_terminal, transient=True)
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
         self.task = self.bar.add_task("augment", total=self.total, counts="")
 
     def __enter__(self) -> Progress:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.bar.stop()
 
     def update(self, tally: Tally, run: Run) -> None:
@@ -70,20 +80,27 @@ class Progress:
 def closing_lines(summary: Summary, *, shown_output: str) -> list[str]:
     """The account of a run: rows, texts, drops by reason, calls, and where things are."""
     tally, spent = summary.tally, summary.tally.spent
-    lines = [str(summary) + (f" ({summary.resumed:,} of them by an earlier run)"
-                             if summary.resumed else "")]
+    lines = [
+        str(summary)
+        + (f" ({summary.resumed:,} of them by an earlier run)" if summary.resumed else "")
+    ]
     dropped = sum(tally.drops.values())
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.drops.most_common())
-    lines.append(f"this run: {tally.texts:,} texts out, {dropped:,} dropped"
-                 + (f" ({reasons})" if reasons else ""))
+    lines.append(
+        f"this run: {tally.texts:,} texts out, {dropped:,} dropped"
+        + (f" ({reasons})" if reasons else "")
+    )
     if spent.asked or spent.cached or spent.merged:
-        lines.append(f"{spent.asked:,} calls, {spent.cached:,} from the cache, {spent.merged:,} "
-                     f"merged, {spent.retried:,} retries; {spent.prompt_tokens:,} prompt and "
-                     f"{spent.completion_tokens:,} reply tokens; {summary.seconds:,.1f} s")
+        lines.append(
+            f"{spent.asked:,} calls, {spent.cached:,} from the cache, {spent.merged:,} "
+            f"merged, {spent.retried:,} retries; {spent.prompt_tokens:,} prompt and "
+            f"{spent.completion_tokens:,} reply tokens; {summary.seconds:,.1f} s"
+        )
     lines += [f"note: {count:,} {event}" for event, count in sorted(tally.events.items())]
     if summary.failed:
-        lines.append(f"failures: {summary.run / 'failures.jsonl'} "
-                     "(run the same command with --retry-failed)")
+        lines.append(
+            f"failures: {summary.run / 'failures.jsonl'} (run the same command with --retry-failed)"
+        )
     if summary.interrupted:
         lines.append(f"interrupted; what is finished is kept in {summary.run}")
     else:

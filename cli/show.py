@@ -55,8 +55,9 @@ def _prompts() -> None:
         table.add_column(column, overflow="fold")
     for name in prompt.shipped():
         loaded = prompt.load(name)
-        table.add_row(name, ", ".join(loaded.inputs), loaded.output, loaded.fingerprint,
-                      loaded.description)
+        table.add_row(
+            name, ", ".join(loaded.inputs), loaded.output, loaded.fingerprint, loaded.description
+        )
     Console().print(table)
 
 
@@ -72,7 +73,8 @@ def _callables(what: str) -> None:
     for name, make in (METHODS if what == "methods" else STEPS).items():
         parameters = ", ".join(
             p.name if p.default is p.empty else f"{p.name}={_default(make, p)}"
-            for p in inspect.signature(make).parameters.values())
+            for p in inspect.signature(make).parameters.values()
+        )
         table.add_row(f"{name}({parameters})", (inspect.getdoc(make) or "").split("\n\n")[0])
     Console().print(table)
 

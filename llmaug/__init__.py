@@ -35,10 +35,28 @@ PUBLIC = {
     "parse": "llmaug.vocabulary",
     "read": "llmaug.text",
     "write": "llmaug.text",
-    **dict.fromkeys((
-        "back_translate", "clean", "dedupe", "doc2query", "edit", "formalise", "generate", "hyde",
-        "icr", "join", "keep", "keywords", "length", "paraphrase", "simplify", "similar", "stored",
-    ), "llmaug.vocabulary"),
+    **dict.fromkeys(
+        (
+            "back_translate",
+            "clean",
+            "dedupe",
+            "doc2query",
+            "edit",
+            "formalise",
+            "generate",
+            "hyde",
+            "icr",
+            "join",
+            "keep",
+            "keywords",
+            "length",
+            "paraphrase",
+            "simplify",
+            "similar",
+            "stored",
+        ),
+        "llmaug.vocabulary",
+    ),
 }
 __all__ = sorted(PUBLIC)
 

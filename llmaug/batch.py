@@ -26,8 +26,8 @@ from llmaug.request import Backend, Embedder
 from llmaug.run import Run
 from llmaug.text import BadRow, Text, TextFile, check_output, record, write
 
-TICK = 0.25                 # seconds between two looks at the counts
-REPORT = 2.0                # seconds between two writes of progress.json
+TICK = 0.25  # seconds between two looks at the counts
+REPORT = 2.0  # seconds between two writes of progress.json
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Summary:
     run: Path
     output: Path
     interrupted: bool = False
-    resumed: int = 0            # rows that were finished before this run began
+    resumed: int = 0  # rows that were finished before this run began
 
     @property
     def rows(self) -> int:
@@ -88,6 +88,7 @@ class Job:
 
 def _expanded(step: Step) -> str:
     """The plan with every method replaced by its steps: changes when a method's recipe does."""
+
     def inner(step: Step) -> Step:
         if isinstance(step, Method):
             return inner(step.plan)
@@ -98,11 +99,18 @@ def _expanded(step: Step) -> str:
     return str(inner(step))
 
 
-def augment_file(job: Job, *, cache: Path | None = None, window: int | None = None,
-                 fresh: bool = False, retry_failed: bool = False, strict: bool = False,
-                 progress: Callable[[Tally, Run], None] | None = None,
-                 notice: Callable[[str], None] | None = None,
-                 patience: float = 600.0) -> Summary:
+def augment_file(
+    job: Job,
+    *,
+    cache: Path | None = None,
+    window: int | None = None,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    strict: bool = False,
+    progress: Callable[[Tally, Run], None] | None = None,
+    notice: Callable[[str], None] | None = None,
+    patience: float = 600.0,
+) -> Summary:
     """Run a job to its end and write its output; going on where an earlier run stopped.
 
     Rows in = rows done + rows failed, always. `strict` stops at the first input row that cannot
@@ -116,28 +124,55 @@ def augment_file(job: Job, *, cache: Path | None = None, window: int | None = No
     plan.check(job.plan, job.source.fields())
     identity = job.identity()
     if job.output.exists() and not job.folder.exists() and not fresh:
-        raise OutputError(f"{job.output} exists and no run of ours made it; use --fresh to "
-                          "replace it, or name another output")
+        raise OutputError(
+            f"{job.output} exists and no run of ours made it; use --fresh to "
+            "replace it, or name another output"
+        )
     run = Run(job.folder, identity, fresh=fresh, retry_failed=retry_failed, versions=_versions())
     try:
         replies = ReplyCache(cache or job.folder / "replies.sqlite")
         try:
-            return asyncio.run(_run(job, run, replies, window=window, strict=strict,
-                                    progress=progress, notice=notice or (lambda _: None),
-                                    patience=patience))
+            return asyncio.run(
+                _run(
+                    job,
+                    run,
+                    replies,
+                    window=window,
+                    strict=strict,
+                    progress=progress,
+                    notice=notice or (lambda _: None),
+                    patience=patience,
+                )
+            )
         finally:
             replies.close()
     finally:
         run.close()
 
 
-async def _run(job: Job, run: Run, cache: ReplyCache, *, window: int | None, strict: bool,
-               progress: Callable[[Tally, Run], None] | None, notice: Callable[[str], None],
-               patience: float) -> Summary:
+async def _run(
+    job: Job,
+    run: Run,
+    cache: ReplyCache,
+    *,
+    window: int | None,
+    strict: bool,
+    progress: Callable[[Tally, Run], None] | None,
+    notice: Callable[[str], None],
+    patience: float,
+) -> Summary:
     began, resumed = time.monotonic(), run.done + run.failed
-    engine = Engine(job.plan, backends=job.backends, cache=cache, seed=job.seed, window=window,
-                    embed=job.embedder.encode if job.embedder else None,
-                    classify=job.classify, search=job.search, patience=patience)
+    engine = Engine(
+        job.plan,
+        backends=job.backends,
+        cache=cache,
+        seed=job.seed,
+        window=window,
+        embed=job.embedder.encode if job.embedder else None,
+        classify=job.classify,
+        search=job.search,
+        patience=patience,
+    )
     interrupted = _Interruption(engine, notice)
     watch = asyncio.create_task(_watch(run, engine, progress))
     state = "stopped"
@@ -157,8 +192,16 @@ async def _run(job: Job, run: Run, cache: ReplyCache, *, window: int | None, str
         run.report(_counts(run, engine.tally, state))
     if state == "complete":
         _export(job, run)
-    return Summary(run.done, run.failed, engine.tally, time.monotonic() - began, run.folder,
-                   job.output, interrupted.asked, resumed)
+    return Summary(
+        run.done,
+        run.failed,
+        engine.tally,
+        time.monotonic() - began,
+        run.folder,
+        job.output,
+        interrupted.asked,
+        resumed,
+    )
 
 
 def _rows(job: Job, run: Run, strict: bool) -> Iterator[Row]:
@@ -237,19 +280,33 @@ async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None
 
 def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:
     spent = tally.spent
-    return {"state": state, "rows": run.done + run.failed, "done": run.done, "failed": run.failed,
-            "this_run": {"done": tally.done, "failed": tally.failed, "texts": tally.texts,
-                         "drops": dict(tally.drops.most_common()), "asked": spent.asked,
-                         "cached": spent.cached, "merged": spent.merged, "retried": spent.retried,
-                         "prompt_tokens": spent.prompt_tokens,
-                         "completion_tokens": spent.completion_tokens,
-                         "events": dict(tally.events)}}
+    return {
+        "state": state,
+        "rows": run.done + run.failed,
+        "done": run.done,
+        "failed": run.failed,
+        "this_run": {
+            "done": tally.done,
+            "failed": tally.failed,
+            "texts": tally.texts,
+            "drops": dict(tally.drops.most_common()),
+            "asked": spent.asked,
+            "cached": spent.cached,
+            "merged": spent.merged,
+            "retried": spent.retried,
+            "prompt_tokens": spent.prompt_tokens,
+            "completion_tokens": spent.completion_tokens,
+            "events": dict(tally.events),
+        },
+    }
 
 
 def _export(job: Job, run: Run) -> None:
     if job.limit is not None and run.done + run.failed > job.limit:
-        raise RunError(f"{run.folder} has {run.done + run.failed} rows, more than --limit "
-                       f"{job.limit}; raise the limit, or use --fresh to start anew")
+        raise RunError(
+            f"{run.folder} has {run.done + run.failed} rows, more than --limit "
+            f"{job.limit}; raise the limit, or use --fresh to start anew"
+        )
     fields = ["id", "root", "text", "made_by"]
     if not job.output.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".txt")):
         # Tables need their columns before the first row.

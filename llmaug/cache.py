@@ -18,8 +18,8 @@ from llmaug.errors import CacheError, OutputError
 from llmaug.request import Reply
 
 FORMAT = 1
-GROUP = 0.004                   # seconds in which replies gather for one commit
-APPLICATION = 0x6C6C6D61        # "llma": marks the file as ours
+GROUP = 0.004  # seconds in which replies gather for one commit
+APPLICATION = 0x6C6C6D61  # "llma": marks the file as ours
 TABLE = """CREATE TABLE IF NOT EXISTS replies
            (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, reply TEXT NOT NULL)"""
 
@@ -33,8 +33,12 @@ class ReplyCache:
     share a file.
     """
 
-    def __init__(self, path: str | Path, *, on_failure: Callable[[Exception], None] | None = None,
-                 ) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        on_failure: Callable[[Exception], None] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.failure: Exception | None = None
         self.on_failure = on_failure
@@ -50,17 +54,23 @@ class ReplyCache:
     def _open(self) -> sqlite3.Connection:
         if not self.path.parent.is_dir():
             raise CacheError(f"cache {self.path}: the folder {self.path.parent} does not exist")
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None,
-                                     check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=60, isolation_level=None, check_same_thread=False
+        )
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if not empty and (application != APPLICATION or version != FORMAT):
                 raise CacheError(
-                    f"cache {self.path} is " + (f"of format {version}, this version reads {FORMAT}"
-                    if application == APPLICATION else "not a reply cache")
-                    + "; name another file with --cache")
+                    f"cache {self.path} is "
+                    + (
+                        f"of format {version}, this version reads {FORMAT}"
+                        if application == APPLICATION
+                        else "not a reply cache"
+                    )
+                    + "; name another file with --cache"
+                )
             connection.execute("PRAGMA journal_mode=WAL")
             # NORMAL writes every commit to the log before it returns, which survives kill -9;
             # only a power cut may lose the last commits.
@@ -72,8 +82,9 @@ class ReplyCache:
                 connection.execute(f"PRAGMA user_version={FORMAT}")
         except sqlite3.Error as error:
             connection.close()
-            raise CacheError(f"cache {self.path} cannot be used: {error}; "
-                             "name another file with --cache") from None
+            raise CacheError(
+                f"cache {self.path} cannot be used: {error}; name another file with --cache"
+            ) from None
         except CacheError:
             connection.close()
             raise
@@ -114,7 +125,7 @@ class ReplyCache:
                 if not self._closing:
                     time.sleep(GROUP)
                 self._wake.clear()
-                closing = self._closing     # looked at first: what came before it is written
+                closing = self._closing  # looked at first: what came before it is written
                 batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 if batch and not self.failure:
                     self._commit(connection, batch)
@@ -123,18 +134,25 @@ class ReplyCache:
         finally:
             connection.close()
 
-    def _commit(self, connection: sqlite3.Connection,
-                batch: list[tuple[bytes, Reply, Callable[[], None] | None]]) -> None:
-        rows = [(key, orjson.dumps((r.text, r.finish, r.prompt_tokens, r.completion_tokens)
-                                   ).decode()) for key, r, _ in batch]
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        batch: list[tuple[bytes, Reply, Callable[[], None] | None]],
+    ) -> None:
+        rows = [
+            (key, orjson.dumps((r.text, r.finish, r.prompt_tokens, r.completion_tokens)).decode())
+            for key, r, _ in batch
+        ]
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT OR IGNORE INTO replies(key, reply) VALUES (?, ?)", rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            self.failure = OutputError(f"cache {self.path} cannot be written: {error}; nothing "
-                                       "that was finished is lost; free space and run the same "
-                                       "command again")
+            self.failure = OutputError(
+                f"cache {self.path} cannot be written: {error}; nothing "
+                "that was finished is lost; free space and run the same "
+                "command again"
+            )
             self._tell(self.on_failure, self.failure)
             return
         for key, _ in rows:

@@ -15,16 +15,23 @@ from llmaug.outcome import Spent
 from llmaug.pace import Pace
 from llmaug.request import Backend, Reply, Request
 
-MOST_TRIES = 8              # of one request that the server answers with an error
-PATIENCE = 600.0            # seconds without any answer before the run stops
+MOST_TRIES = 8  # of one request that the server answers with an error
+PATIENCE = 600.0  # seconds without any answer before the run stops
 
 
 def canonical(request: Request) -> bytes:
     """A request as JSON in one form: messages, sampling, seed, sample and attempt."""
     try:
         return orjson.dumps(
-            [[[m.role, m.content] for m in request.messages], request.sampling, request.seed,
-             request.sample, request.attempt], option=orjson.OPT_SORT_KEYS)
+            [
+                [[m.role, m.content] for m in request.messages],
+                request.sampling,
+                request.seed,
+                request.sample,
+                request.attempt,
+            ],
+            option=orjson.OPT_SORT_KEYS,
+        )
     except TypeError as error:
         raise RequestRefused(f"the text cannot be sent: {error}") from None
 
@@ -36,16 +43,25 @@ class Calls:
     requests that a kill can lose are never more than the window.
     """
 
-    def __init__(self, backend: Backend, cache: ReplyCache | None, *, window: int, spent: Spent,
-                 patience: float = PATIENCE, keep_cut_off: bool = False) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        cache: ReplyCache | None,
+        *,
+        window: int,
+        spent: Spent,
+        patience: float = PATIENCE,
+        keep_cut_off: bool = False,
+    ) -> None:
         self.backend, self.cache, self.spent = backend, cache, spent
         self.pace = Pace(window)
         self.patience = patience
         self.keep_cut_off = keep_cut_off
         self._flying: dict[bytes, asyncio.Future[Reply]] = {}
         self._failing_since: float | None = None
-        self._identity = hashlib.sha256(orjson.dumps(
-            [backend.name, dict(backend.parameters)], option=orjson.OPT_SORT_KEYS))
+        self._identity = hashlib.sha256(
+            orjson.dumps([backend.name, dict(backend.parameters)], option=orjson.OPT_SORT_KEYS)
+        )
 
     def key(self, asked: bytes) -> bytes:
         """SHA-256 of everything that decides the reply: the backend and what it is asked."""
@@ -69,13 +85,14 @@ class Calls:
         try:
             # The seed follows from the whole request: equal requests agree, samples differ.
             seed = int.from_bytes(hashlib.sha256(asked).digest()[:8], "big") >> 1
-            seeded = Request(request.messages, request.sampling, request.sample, request.attempt,
-                             seed)
+            seeded = Request(
+                request.messages, request.sampling, request.sample, request.attempt, seed
+            )
             reply = await self._ask(seeded, key)
         except BaseException as error:
             if isinstance(error, Exception):
                 future.set_exception(error)
-                future.exception()      # nobody may be waiting, which is no fault
+                future.exception()  # nobody may be waiting, which is no fault
             else:
                 future.cancel()
             raise
@@ -120,9 +137,11 @@ class Calls:
             self._failing_since = now
         silent = now - self._failing_since
         if silent > self.patience:
-            raise BackendStopped(f"{self.backend.name} has given no reply for {silent:.0f} s "
-                                 f"(last: {error}); what is finished is kept, run the same "
-                                 "command again once it works") from None
+            raise BackendStopped(
+                f"{self.backend.name} has given no reply for {silent:.0f} s "
+                f"(last: {error}); what is finished is kept, run the same "
+                "command again once it works"
+            ) from None
         if tries >= MOST_TRIES:
             raise Unavailable(f"given up after {tries} tries: {error}") from None
         self.spent.retried += 1

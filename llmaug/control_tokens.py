@@ -15,7 +15,8 @@ from typing import Any
 CONTROL = re.compile(
     r"<\|[^\s<>|]{1,48}\|>|<｜[^\s<>｜]{1,48}｜>|</?(?:s|bos|eos|pad|unk|think|tool_call|"
     r"tool_response|start_of_turn|end_of_turn|start_of_image)>|\[/?(?:INST|SYSTEM_PROMPT|"
-    r"AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]|<</?SYS>>")
+    r"AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]|<</?SYS>>"
+)
 BREAK = "\u200b"
 
 

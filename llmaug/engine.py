@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # These stop the run: the next row would fail for the same reason, or its result would be lost.
 FATAL = (BackendStopped, CacheError, MissingExtra, ModelError, OutputError)
-BREATH = 0.01       # seconds of work without a pause before the event loop gets a turn
+BREATH = 0.01  # seconds of work without a pause before the event loop gets a turn
 
 
 class Engine:
@@ -43,18 +43,32 @@ class Engine:
     of rows do not change what comes out for a row.
     """
 
-    def __init__(self, plan: Step, *, backends: Mapping[str, Backend],
-                 cache: ReplyCache | None = None, seed: int = 0, window: int | None = None,
-                 embed: Callable[[list[str]], np.ndarray] | None = None,
-                 classify: Callable[[list[str]], np.ndarray] | None = None,
-                 search: Callable[[list[str], int], list[list[Text]]] | None = None,
-                 patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        plan: Step,
+        *,
+        backends: Mapping[str, Backend],
+        cache: ReplyCache | None = None,
+        seed: int = 0,
+        window: int | None = None,
+        embed: Callable[[list[str]], np.ndarray] | None = None,
+        classify: Callable[[list[str]], np.ndarray] | None = None,
+        search: Callable[[list[str], int], list[list[Text]]] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self.plan, self.seed, self.tally = plan, seed, Tally()
         self.backends = backends
         self.cache = cache
-        self.calls = {role: Calls(backend, cache, window=window or backend.window,
-                                  spent=self.tally.spent, patience=patience)
-                      for role, backend in backends.items()}
+        self.calls = {
+            role: Calls(
+                backend,
+                cache,
+                window=window or backend.window,
+                spent=self.tally.spent,
+                patience=patience,
+            )
+            for role, backend in backends.items()
+        }
         slots = max((calls.pace.most for calls in self.calls.values()), default=64)
         # A few roots more than slots, so that a slot never waits for a root that is filtering.
         self.roots = slots + max(8, slots // 4)
@@ -66,8 +80,13 @@ class Engine:
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self, rows: Iterable[Row], finish: Callable[[Outcome], None], *,
-                  room: Callable[[], Any] | None = None) -> Tally:
+    async def run(
+        self,
+        rows: Iterable[Row],
+        finish: Callable[[Outcome], None],
+        *,
+        room: Callable[[], Any] | None = None,
+    ) -> Tally:
         """Apply the plan to every row and hand each outcome to `finish`, as soon as it is known.
 
         Raises the first error that no later row could escape; outcomes handed over before it
@@ -79,12 +98,13 @@ class Engine:
         source = iter(rows)
         first = next(source, None)
         if first is None:
-            return self.tally       # nothing to do, so no model is loaded for it
+            return self.tally  # nothing to do, so no model is loaded for it
         source = itertools.chain([first], source)
         for backend in self.backends.values():
             await backend.start()
-        self._tasks = [asyncio.create_task(self._work(source, finish, room))
-                       for _ in range(self.roots)]
+        self._tasks = [
+            asyncio.create_task(self._work(source, finish, room)) for _ in range(self.roots)
+        ]
         try:
             await asyncio.gather(*self._tasks)
         except asyncio.CancelledError:
@@ -114,14 +134,21 @@ class Engine:
 
     def _check_able(self) -> None:
         """Raise `PlanError` when a step needs something that was not given."""
-        able = {"embedder": self.embed, "classifier": self.classify, "index": self.search,
-                **self.backends}
+        able = {
+            "embedder": self.embed,
+            "classifier": self.classify,
+            "index": self.search,
+            **self.backends,
+        }
         hint = {"embedder": "--embedder", "classifier": "--classifier", "index": "--index"}
         for step in walk(self.plan):
             for need in sorted(step.uses):
                 if able.get(need) is None:
-                    what = f"a language model for the role {need!r}" if need not in hint \
+                    what = (
+                        f"a language model for the role {need!r}"
+                        if need not in hint
                         else f"an {need}".replace("an c", "a c")
+                    )
                     raise PlanError(f"{step} needs {what}; give one with {hint.get(need, '--lm')}")
 
     def fail(self, error: Exception) -> None:
@@ -131,8 +158,12 @@ class Engine:
         for task in self._tasks:
             task.cancel()
 
-    async def _work(self, source: Iterator[Row], finish: Callable[[Outcome], None],
-                    room: Callable[[], Any] | None) -> None:
+    async def _work(
+        self,
+        source: Iterator[Row],
+        finish: Callable[[Outcome], None],
+        room: Callable[[], Any] | None,
+    ) -> None:
         began = time.monotonic()
         while not self._stopping:
             if room:
@@ -150,8 +181,13 @@ class Engine:
     async def _outcome(self, row: Row) -> Outcome:
         text = row.text
         if isinstance(text, BadRow):
-            return Outcome(row.number, None, failure=Failure(
-                row.number, text.id, text.error, text.message, 0, text.file, text.line))
+            return Outcome(
+                row.number,
+                None,
+                failure=Failure(
+                    row.number, text.id, text.error, text.message, 0, text.file, text.line
+                ),
+            )
         ctx = RootContext(self, text, row.attempt)
         try:
             texts = await self.plan.apply([text], ctx)
@@ -161,9 +197,17 @@ class Engine:
             # A fault in one row's step or classifier is that row's failure, not the run's end.
             kind = type(error).__name__
             message = str(error) if isinstance(error, LlmaugError) else f"{kind}: {error}"
-            return Outcome(row.number, text, failure=Failure(
-                row.number, text.id, kind, " ".join(message.split())[:500],
-                row.attempt + ctx.requested))
+            return Outcome(
+                row.number,
+                text,
+                failure=Failure(
+                    row.number,
+                    text.id,
+                    kind,
+                    " ".join(message.split())[:500],
+                    row.attempt + ctx.requested,
+                ),
+            )
         return Outcome(row.number, text, _distinct_ids(texts), ctx.drops)
 
     def _count(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-LARGEST = 512       # items in one batch
+LARGEST = 512  # items in one batch
 
 
 class Gather:
@@ -34,7 +34,7 @@ class Gather:
         return await future
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)          # let the other roots of this moment join
+        await asyncio.sleep(0)  # let the other roots of this moment join
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch = self._take()
@@ -49,7 +49,7 @@ class Gather:
             start = 0
             for items, future in batch:
                 if not future.done():
-                    future.set_result(list(results[start:start + len(items)]))
+                    future.set_result(list(results[start : start + len(items)]))
                 start += len(items)
         self._running = None
 

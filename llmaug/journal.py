@@ -26,27 +26,40 @@ def output_line(outcome: Outcome) -> bytes:
     if shared:
         line["meta"] = dict(shared)
     line["variants"] = [
-        {"id": t.id, "text": t.text, "made_by": t.made_by} if t.meta is shared
+        {"id": t.id, "text": t.text, "made_by": t.made_by}
+        if t.meta is shared
         else {"id": t.id, "text": t.text, "made_by": t.made_by, "meta": dict(t.meta)}
-        for t in outcome.texts]
+        for t in outcome.texts
+    ]
     if outcome.drops:
-        line["drops"] = [{"text": d.text.text, "made_by": d.text.made_by, "reason": d.reason}
-                         for d in outcome.drops]
+        line["drops"] = [
+            {"text": d.text.text, "made_by": d.text.made_by, "reason": d.reason}
+            for d in outcome.drops
+        ]
     return orjson.dumps(line, default=str, option=DUMP)
 
 
 def failure_line(failure: Failure) -> bytes:
-    return orjson.dumps({
-        "row": failure.row, "root": failure.root, "error": failure.error,
-        "message": failure.message, "attempts": failure.attempts,
-        **({"file": failure.file, "line": failure.line} if failure.file else {})}, option=DUMP)
+    return orjson.dumps(
+        {
+            "row": failure.row,
+            "root": failure.root,
+            "error": failure.error,
+            "message": failure.message,
+            "attempts": failure.attempts,
+            **({"file": failure.file, "line": failure.line} if failure.file else {}),
+        },
+        option=DUMP,
+    )
 
 
 def texts(line: bytes) -> list[Text]:
     finished = orjson.loads(line)
     shared = finished.get("meta", {})
-    return [Text(v["text"], v["id"], finished["root"], v["made_by"], v.get("meta", shared))
-            for v in finished["variants"]]
+    return [
+        Text(v["text"], v["id"], finished["root"], v["made_by"], v.get("meta", shared))
+        for v in finished["variants"]
+    ]
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -62,11 +75,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def unwritable(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOSPC:
-        return OutputError(f"disk full while writing {path}; what is finished is kept: free space "
-                           "and run the same command again")
+        return OutputError(
+            f"disk full while writing {path}; what is finished is kept: free space "
+            "and run the same command again"
+        )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return OutputError(f"the folder {path.parent} does not exist; make it first: "
-                           f"mkdir -p {path.parent}")
+        return OutputError(
+            f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}"
+        )
     return OutputError(f"{path} cannot be written: {error.strerror}")
 
 

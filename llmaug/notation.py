@@ -32,8 +32,10 @@ def parse(text: str, names: Mapping[str, Callable[..., Step]]) -> Step:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         where = f" at column {error.offset}" if isinstance(error, SyntaxError) else ""
-        raise PlanError(f"the plan does not parse{where}: {text.strip()!r}; write it like "
-                        "keep() + paraphrase(n=4) >> dedupe()") from None
+        raise PlanError(
+            f"the plan does not parse{where}: {text.strip()!r}; write it like "
+            "keep() + paraphrase(n=4) >> dedupe()"
+        ) from None
     try:
         return _step(tree.body, names)
     except RecursionError:
@@ -51,8 +53,10 @@ def _step(node: ast.expr, names: Mapping[str, Callable[..., Step]]) -> Step:
         if node.id in names:
             raise PlanError(f"{node.id} needs parentheses: {node.id}()")
         raise PlanError(f"unknown step {node.id!r}; {did_you_mean(node.id, names)}")
-    raise PlanError(f"a plan joins steps with >> and +; {ast.unparse(node)!r} is neither a step "
-                    "nor one of those")
+    raise PlanError(
+        f"a plan joins steps with >> and +; {ast.unparse(node)!r} is neither a step "
+        "nor one of those"
+    )
 
 
 def _call(node: ast.Call, name: str, names: Mapping[str, Callable[..., Step]]) -> Step:
@@ -67,15 +71,17 @@ def _call(node: ast.Call, name: str, names: Mapping[str, Callable[..., Step]]) -
     return call_step(names[name], name, positional, named)
 
 
-def call_step(make: Callable[..., Step], name: str, positional: Sequence[Any],
-              named: Mapping[str, Any]) -> Step:
+def call_step(
+    make: Callable[..., Step], name: str, positional: Sequence[Any], named: Mapping[str, Any]
+) -> Step:
     """Make a step, or say in one line which of its arguments is wrong."""
     signature = inspect.signature(make)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for key in named:
         if key not in signature.parameters and not open_ended:
-            raise PlanError(f"{name}() has no argument {key!r}; "
-                            + did_you_mean(key, signature.parameters))
+            raise PlanError(
+                f"{name}() has no argument {key!r}; " + did_you_mean(key, signature.parameters)
+            )
     try:
         signature.bind(*positional, **named)
     except TypeError as error:
@@ -87,6 +93,8 @@ def _value(node: ast.expr, name: str) -> Any:
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise PlanError(f"{name}: {ast.unparse(node)} is not a literal; arguments are numbers, "
-                        "strings, lists and the like") from None
+        raise PlanError(
+            f"{name}: {ast.unparse(node)} is not a literal; arguments are numbers, "
+            "strings, lists and the like"
+        ) from None
     return tuple(value) if isinstance(value, list) else value

@@ -13,10 +13,10 @@ from llmaug.text import BadRow, Text
 class Spent:
     """What a run has asked its models for so far."""
 
-    asked: int = 0              # requests sent that came back with a reply
-    cached: int = 0             # replies taken from the cache
-    merged: int = 0             # requests that waited for an equal one in flight
-    retried: int = 0            # requests sent again after a transient error
+    asked: int = 0  # requests sent that came back with a reply
+    cached: int = 0  # replies taken from the cache
+    merged: int = 0  # requests that waited for an equal one in flight
+    retried: int = 0  # requests sent again after a transient error
     prompt_tokens: int = 0
     completion_tokens: int = 0
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections import deque
 
-DECREASE = 0.75             # the factor on an overload
-SUCCESSES = 25              # how many earn one more slot
-BURST = 1.0                 # seconds in which many overloads count as one
+DECREASE = 0.75  # the factor on an overload
+SUCCESSES = 25  # how many earn one more slot
+BURST = 1.0  # seconds in which many overloads count as one
 
 
 class Pace:
@@ -45,7 +45,7 @@ class Pace:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._wake()        # the turn was given to us; pass it on
+                    self._wake()  # the turn was given to us; pass it on
                 raise
 
     def release(self) -> None:

@@ -23,21 +23,21 @@ NOTHING: frozenset[str] = frozenset()
 class Context(Protocol):
     """What the engine offers a step while it works on one root."""
 
-    root: Text                     # the input text itself, for filters that compare with it
-    seed: int                      # the run's seed
-    attempt: int                   # draws already spent on this row by an earlier, failed run
+    root: Text  # the input text itself, for filters that compare with it
+    seed: int  # the run's seed
+    attempt: int  # draws already spent on this row by an earlier, failed run
 
     async def complete(self, requests: Sequence[Request], role: str = "lm") -> list[Reply]: ...
 
-    async def embed(self, texts: Sequence[str]) -> np.ndarray: ...   # (n, d) float32, unit length
+    async def embed(self, texts: Sequence[str]) -> np.ndarray: ...  # (n, d) float32, unit length
 
     async def search(self, queries: Sequence[str], k: int) -> list[list[Text]]: ...
 
     async def classify(self, texts: Sequence[str]) -> np.ndarray: ...  # (n, classes), sums to 1
 
-    def drop(self, text: Text, reason: str) -> None: ...             # counted, never silent
+    def drop(self, text: Text, reason: str) -> None: ...  # counted, never silent
 
-    def count(self, event: str) -> None: ...                         # a warning shown at the end
+    def count(self, event: str) -> None: ...  # a warning shown at the end
 
 
 class Step:
@@ -139,8 +139,9 @@ def both(*steps: Step) -> Step:
 
 
 def _flat(steps: Sequence[Step], kind: type[Then] | type[Both]) -> tuple[Step, ...]:
-    return tuple(inner for step in steps
-                 for inner in (step.steps if isinstance(step, kind) else (step,)))
+    return tuple(
+        inner for step in steps for inner in (step.steps if isinstance(step, kind) else (step,))
+    )
 
 
 async def all_of(work: Sequence[Any]) -> list[Any]:
@@ -182,8 +183,10 @@ def _check_fields(plan: Step, fields: frozenset[str]) -> frozenset[str]:
     if isinstance(plan, Both):
         return frozenset.intersection(*(_check_fields(step, fields) for step in plan.steps))
     for name in sorted(plan.needs - fields):
-        raise PlanError(f"{plan} needs the field {name!r}, which the input does not have; "
-                        + did_you_mean(name, fields))
+        raise PlanError(
+            f"{plan} needs the field {name!r}, which the input does not have; "
+            + did_you_mean(name, fields)
+        )
     return fields | plan.gives
 
 

@@ -23,11 +23,23 @@ from llmaug.templates import Filled, compile_template
 
 OUTPUTS = ("text", "lines", "json", "label")
 ROLES = ("system", "user", "assistant")
-FIELDS = {"name", "description", "version", "authors", "source", "tags", "model", "inputs",
-          "output", "schema", "sample"}
+FIELDS = {
+    "name",
+    "description",
+    "version",
+    "authors",
+    "source",
+    "tags",
+    "model",
+    "inputs",
+    "output",
+    "schema",
+    "sample",
+}
 PARAMETERS = {"temperature", "top_p", "max_tokens", "stop"}
 LONGEST_FILE = 64_000
 LONGEST_RENDERED = 512_000
+
 
 @dataclass(frozen=True)
 class Input:
@@ -63,7 +75,7 @@ class Prompt:
     inputs: Mapping[str, Input]
     sampling: Sampling
     output: str
-    segments: tuple[tuple[str, str], ...]       # (role, template), in order
+    segments: tuple[tuple[str, str], ...]  # (role, template), in order
     fingerprint: str
     text: str
     # A turn without variables is its message already.
@@ -72,8 +84,11 @@ class Prompt:
     @property
     def needs(self) -> frozenset[str]:
         """The fields beside the text itself that every input must have."""
-        return frozenset(i.name for i in self.inputs.values()
-                         if not i.fixed and i.default is None and i.name != "text")
+        return frozenset(
+            i.name
+            for i in self.inputs.values()
+            if not i.fixed and i.default is None and i.name != "text"
+        )
 
     def render(self, values: Mapping[str, Any]) -> Rendered:
         """The messages for these values; `PromptError` names an input that is missing."""
@@ -84,23 +99,29 @@ class Prompt:
             if value is None:
                 value = declared.default
             if value is None:
-                raise PromptError(f"prompt {self.name}: the input {name!r} is missing; "
-                                  f"give it, or set a default in {self.path}")
+                raise PromptError(
+                    f"prompt {self.name}: the input {name!r} is missing; "
+                    f"give it, or set a default in {self.path}"
+                )
             clean[name], had = harmless(value)
             found = found or had
-        messages = tuple(turn if isinstance(turn, Message)
-                         else Message(turn[0], turn[1](clean)) for turn in self.turns)
+        messages = tuple(
+            turn if isinstance(turn, Message) else Message(turn[0], turn[1](clean))
+            for turn in self.turns
+        )
         if sum(len(message.content) for message in messages) > LONGEST_RENDERED:
-            raise PromptError(f"prompt {self.name}: longer than {LONGEST_RENDERED:,} characters "
-                              "with this text")
+            raise PromptError(
+                f"prompt {self.name}: longer than {LONGEST_RENDERED:,} characters with this text"
+            )
         return Rendered(messages, found)
 
 
 def shipped() -> list[str]:
     """The names of the prompts that come with llmaug."""
     folder = importlib.resources.files("llmaug.prompts")
-    return sorted(f.name.removesuffix(".prompty") for f in folder.iterdir()
-                  if f.name.endswith(".prompty"))
+    return sorted(
+        f.name.removesuffix(".prompty") for f in folder.iterdir() if f.name.endswith(".prompty")
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -115,8 +136,10 @@ def load(name: str) -> Prompt:
             raise PromptError(f"no prompt file {name}; shipped prompts: {', '.join(shipped())}")
         return _read(path.read_bytes(), path.stem, name)
     if not re.fullmatch(r"[a-z0-9_]{1,60}", name) or name not in shipped():
-        raise PromptError(f"unknown prompt {name!r}; {did_you_mean(name, shipped())} "
-                          "(a file of your own is written as ./name.prompty)")
+        raise PromptError(
+            f"unknown prompt {name!r}; {did_you_mean(name, shipped())} "
+            "(a file of your own is written as ./name.prompty)"
+        )
     content = (importlib.resources.files("llmaug.prompts") / f"{name}.prompty").read_bytes()
     return _read(content, name, f"prompts/{name}.prompty")
 
@@ -136,8 +159,9 @@ def _read(content: bytes, name: str, where: str) -> Prompt:
     try:
         front = yaml.safe_load(match[1])
     except yaml.YAMLError as error:
-        raise PromptError(f"{where}: the front matter is not YAML: "
-                          f"{' '.join(str(error).split())}") from None
+        raise PromptError(
+            f"{where}: the front matter is not YAML: {' '.join(str(error).split())}"
+        ) from None
     if not isinstance(front, dict):
         raise PromptError(f"{where}: the front matter must be a mapping")
     for key in front:
@@ -151,12 +175,19 @@ def _read(content: bytes, name: str, where: str) -> Prompt:
         raise PromptError(f"{where}: output {output!r}; {did_you_mean(str(output), OUTPUTS)}")
     canonical = "\n".join(line.rstrip() for line in text.strip().split("\n"))
     return Prompt(
-        name=str(front.get("name", name)), path=where, text=text,
+        name=str(front.get("name", name)),
+        path=where,
+        text=text,
         description=str(front.get("description", "")).strip(),
-        version=str(front.get("version", "1")), source=str(front.get("source", "")).strip(),
-        inputs=inputs, output=output, segments=segments, turns=turns,
+        version=str(front.get("version", "1")),
+        source=str(front.get("source", "")).strip(),
+        inputs=inputs,
+        output=output,
+        segments=segments,
+        turns=turns,
         sampling=_sampling(front, output, where),
-        fingerprint=hashlib.sha256(canonical.encode()).hexdigest()[:12])
+        fingerprint=hashlib.sha256(canonical.encode()).hexdigest()[:12],
+    )
 
 
 def _split_roles(body: str, where: str) -> tuple[tuple[str, str], ...]:
@@ -170,8 +201,9 @@ def _split_roles(body: str, where: str) -> tuple[tuple[str, str], ...]:
     return segments
 
 
-def _turn(role: str, template: str, inputs: Mapping[str, Input],
-          where: str) -> Message | tuple[str, Filled]:
+def _turn(
+    role: str, template: str, inputs: Mapping[str, Input], where: str
+) -> Message | tuple[str, Filled]:
     filled = compile_template(template, inputs, where)
     if "{{" in template or "{%" in template or "{#" in template:
         return role, filled
@@ -186,10 +218,16 @@ def _inputs(declared: Any, where: str) -> dict[str, Input]:
         options = value if isinstance(value, dict) else {"description": value or ""}
         for key in options:
             if key not in {"description", "fixed", "default"}:
-                raise PromptError(f"{where}: input {name!r} has an unknown field {key!r}; "
-                                  + did_you_mean(str(key), {"description", "fixed", "default"}))
-        inputs[str(name)] = Input(str(name), str(options.get("description", "")),
-                                  bool(options.get("fixed", False)), options.get("default"))
+                raise PromptError(
+                    f"{where}: input {name!r} has an unknown field {key!r}; "
+                    + did_you_mean(str(key), {"description", "fixed", "default"})
+                )
+        inputs[str(name)] = Input(
+            str(name),
+            str(options.get("description", "")),
+            bool(options.get("fixed", False)),
+            options.get("default"),
+        )
     return inputs
 
 
@@ -197,17 +235,22 @@ def _sampling(front: Mapping[str, Any], output: str, where: str) -> Sampling:
     parameters = (front.get("model") or {}).get("parameters") or {}
     for key in parameters:
         if key not in PARAMETERS:
-            raise PromptError(f"{where}: unknown model parameter {key!r}; "
-                              + did_you_mean(str(key), PARAMETERS))
+            raise PromptError(
+                f"{where}: unknown model parameter {key!r}; " + did_you_mean(str(key), PARAMETERS)
+            )
     if "max_tokens" not in parameters:
-        raise PromptError(f"{where}: model.parameters.max_tokens is missing; without it some "
-                          "engines stop after 16 tokens and others never")
+        raise PromptError(
+            f"{where}: model.parameters.max_tokens is missing; without it some "
+            "engines stop after 16 tokens and others never"
+        )
     stop = parameters.get("stop") or ()
     schema = front.get("schema")
     if schema is not None and output != "json":
         raise PromptError(f"{where}: a schema needs output: json")
-    return Sampling(temperature=float(parameters.get("temperature", 0.7)),
-                    top_p=float(parameters.get("top_p", 1.0)),
-                    max_tokens=int(parameters["max_tokens"]),
-                    stop=(stop,) if isinstance(stop, str) else tuple(map(str, stop)),
-                    schema=schema)
+    return Sampling(
+        temperature=float(parameters.get("temperature", 0.7)),
+        top_p=float(parameters.get("top_p", 1.0)),
+        max_tokens=int(parameters["max_tokens"]),
+        stop=(stop,) if isinstance(stop, str) else tuple(map(str, stop)),
+        schema=schema,
+    )

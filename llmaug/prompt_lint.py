@@ -6,7 +6,7 @@ import re
 
 from llmaug.prompt import Prompt
 
-LONGEST_TAIL = 40       # characters behind the text: a closing delimiter, a cue such as "Rewrite:"
+LONGEST_TAIL = 40  # characters behind the text: a closing delimiter, a cue such as "Rewrite:"
 
 
 def late_text(prompt: Prompt) -> list[str]:
@@ -20,14 +20,19 @@ def late_text(prompt: Prompt) -> list[str]:
     tail = 0
     begun = False
     for role, template in prompt.segments:
-        spans = [m.span() for m in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", template)
-                 if any(re.search(rf"\b{re.escape(name)}\b", m[0]) for name in per_row)]
+        spans = [
+            m.span()
+            for m in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", template)
+            if any(re.search(rf"\b{re.escape(name)}\b", m[0]) for name in per_row)
+        ]
         if begun:
             tail += len(template)
         elif spans:
             begun, tail = True, len(template) - spans[-1][1]
         if begun and tail > LONGEST_TAIL:
-            found.append(f"{prompt.path}: {tail} fixed characters in the {role} turn stand "
-                         "behind the text; move them before it")
+            found.append(
+                f"{prompt.path}: {tail} fixed characters in the {role} turn stand "
+                "behind the text; move them before it"
+            )
             break
     return found

@@ -14,8 +14,14 @@ BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.):]|[a-z][.)])\s+")
 FENCE = re.compile(r"^\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 
 
-def parse_reply(reply: str, output: str, *, schema: Mapping[str, Any] | None = None,
-                labels: Sequence[str] = (), cut_off: bool = False) -> list[str]:
+def parse_reply(
+    reply: str,
+    output: str,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
+    cut_off: bool = False,
+) -> list[str]:
     """The texts in a reply; raises `ReplyError` when it does not fit `output`.
 
     An empty reply fits nothing. `text` gives the reply as it is, `lines` one text a line without
@@ -71,5 +77,4 @@ def _label(reply: str, labels: Sequence[str]) -> str:
     for label in labels:
         if said == label.casefold():
             return label
-    raise ReplyError(f"the reply {reply.strip()[:40]!r} is none of the labels "
-                     f"{', '.join(labels)}")
+    raise ReplyError(f"the reply {reply.strip()[:40]!r} is none of the labels {', '.join(labels)}")

@@ -25,7 +25,7 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
-    schema: Mapping[str, Any] | None = None     # JSON schema that the reply must fit
+    schema: Mapping[str, Any] | None = None  # JSON schema that the reply must fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,14 @@ class Backend(Protocol):
     `BackendStopped` when it cannot work.
     """
 
-    name: str
-    window: int
-    parameters: Mapping[str, Any]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def window(self) -> int: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
 
     async def start(self) -> None: ...
 
@@ -89,7 +94,8 @@ class Embedder(Protocol):
     any thread, one call at a time.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def fingerprint(self) -> str: ...

@@ -35,10 +35,17 @@ class Run:
     (replies already paid for stay in its cache). `retry_failed` forgets the failures.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], *, fresh: bool = False,
-                 retry_failed: bool = False, versions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        *,
+        fresh: bool = False,
+        retry_failed: bool = False,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
-        self._offsets = array("q")          # by row: 0 unknown, -1 failed, else 1 + place in output
+        self._offsets = array("q")  # by row: 0 unknown, -1 failed, else 1 + place in output
         self.attempts: dict[int, int] = {}  # by row: draws spent on replies that never fitted
         self.done = self.failed = 0
         self._done_waiting: list[Outcome] = []
@@ -64,8 +71,10 @@ class Run:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise RunBusy(f"{self.folder}: another process works on this run; wait for it, or "
-                          "name another output") from None
+            raise RunBusy(
+                f"{self.folder}: another process works on this run; wait for it, or "
+                "name another output"
+            ) from None
         return lock
 
     def _settle(self, identity: Mapping[str, Any], versions: Mapping[str, str]) -> None:
@@ -73,8 +82,10 @@ class Run:
         path = self.folder / "manifest.json"
         if not path.exists():
             if (self.folder / "output.jsonl").exists():
-                raise RunError(f"{self.folder} has an output.jsonl and no manifest.json, so it is "
-                               "not known what made it; use --fresh to start anew")
+                raise RunError(
+                    f"{self.folder} has an output.jsonl and no manifest.json, so it is "
+                    "not known what made it; use --fresh to start anew"
+                )
             self._begin(identity, versions)
             return
         try:
@@ -83,8 +94,10 @@ class Run:
         except (ValueError, KeyError, TypeError, OSError):
             raise RunError(f"{path} cannot be read; use --fresh to start anew") from None
         if manifest.get("format") != FORMAT:
-            raise RunError(f"{path} is of format {manifest.get('format')}, this version reads "
-                           f"{FORMAT}; use --fresh to start anew")
+            raise RunError(
+                f"{path} is of format {manifest.get('format')}, this version reads "
+                f"{FORMAT}; use --fresh to start anew"
+            )
         new = json.loads(json.dumps(identity))
         if old != new and not any(_holds(self.folder / name) for name in JOURNALS):
             # Nothing was finished under the old configuration, so nothing can be mixed.
@@ -94,12 +107,15 @@ class Run:
             if old.get(name) != new.get(name):
                 raise ResumeRefused(
                     f"{self.folder} was begun with another {name}: {shown(old.get(name))} there, "
-                    f"{shown(new.get(name))} now; use --fresh to start anew, or another output")
+                    f"{shown(new.get(name))} now; use --fresh to start anew, or another output"
+                )
 
     def _begin(self, identity: Mapping[str, Any], versions: Mapping[str, str]) -> None:
         with explained(self.folder):
-            write_json(self.folder / "manifest.json",
-                       {"format": FORMAT, "asked": dict(identity), "versions": dict(versions)})
+            write_json(
+                self.folder / "manifest.json",
+                {"format": FORMAT, "asked": dict(identity), "versions": dict(versions)},
+            )
 
     def _reopen(self, name: str) -> tuple[int, int]:
         """Open a journal for appending, its torn last line cut off; the descriptor and size."""
@@ -147,11 +163,13 @@ class Run:
     def _row(self, line: bytes, name: str, place: int) -> int:
         try:
             if line.startswith(START):
-                return int(line[len(START):line.index(b",")])
+                return int(line[len(START) : line.index(b",")])
         except ValueError:
             pass
-        raise RunError(f"{self.folder / name}: the line at byte {place} is not one that llmaug "
-                       "wrote; use --fresh to start anew")
+        raise RunError(
+            f"{self.folder / name}: the line at byte {place} is not one that llmaug "
+            "wrote; use --fresh to start anew"
+        )
 
     def _place(self, row: int) -> int:
         if row >= len(self._offsets):
@@ -185,8 +203,7 @@ class Run:
             self.done += len(done)
         if failed:
             lines = [failure_line(outcome.failure) for outcome in failed if outcome.failure]
-            self._failures_size = self._write(self._failures, b"".join(lines),
-                                              self._failures_size)
+            self._failures_size = self._write(self._failures, b"".join(lines), self._failures_size)
             for outcome in failed:
                 self._place(outcome.row)
                 self._offsets[outcome.row] = -1

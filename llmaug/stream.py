@@ -22,16 +22,23 @@ from llmaug.request import Backend, Embedder
 from llmaug.text import BadRow, Text, TextFile
 from llmaug.vocabulary import parse
 
-AHEAD = 4           # times the window: how far results may run ahead of their consumer
+AHEAD = 4  # times the window: how far results may run ahead of their consumer
 
 
-def augment(plan: str | Step, texts: Iterable[str | Text] | TextFile, *,
-            lm: str | Backend | None = None, judge: str | Backend | None = None,
-            cache: str | Path | None = None, seed: int = 0, window: int | None = None,
-            embedder: Embedder | None = None,
-            classify: Callable[[list[str]], Any] | None = None,
-            search: Callable[[list[str], int], list[list[Text]]] | None = None,
-            failed: list[Failure] | None = None) -> Iterator[Text]:
+def augment(
+    plan: str | Step,
+    texts: Iterable[str | Text] | TextFile,
+    *,
+    lm: str | Backend | None = None,
+    judge: str | Backend | None = None,
+    cache: str | Path | None = None,
+    seed: int = 0,
+    window: int | None = None,
+    embedder: Embedder | None = None,
+    classify: Callable[[list[str]], Any] | None = None,
+    search: Callable[[list[str], int], list[list[Text]]] | None = None,
+    failed: list[Failure] | None = None,
+) -> Iterator[Text]:
     """The variants of each text, in the order of the texts, while later ones are being made.
 
     `texts` are strings (ids 0, 1, …), `Text`s or `read(...)`. Works inside a running event loop
@@ -42,12 +49,22 @@ def augment(plan: str | Step, texts: Iterable[str | Text] | TextFile, *,
     """
     step = parse(plan)
     plans.check(step, texts.fields() if isinstance(texts, TextFile) else None)
-    backends = {role: backend_named(given) if isinstance(given, str) else given
-                for role, given in (("lm", lm), ("judge", judge)) if given is not None}
+    backends = {
+        role: backend_named(given) if isinstance(given, str) else given
+        for role, given in (("lm", lm), ("judge", judge))
+        if given is not None
+    }
     replies = ReplyCache(cache) if cache is not None else None
-    engine = Engine(step, backends=backends, cache=replies, seed=seed, window=window,
-                    embed=embedder.encode if embedder else None,
-                    classify=classify, search=search)
+    engine = Engine(
+        step,
+        backends=backends,
+        cache=replies,
+        seed=seed,
+        window=window,
+        embed=embedder.encode if embedder else None,
+        classify=classify,
+        search=search,
+    )
     return _Stream(engine, _numbered(texts)).texts(failed)
 
 
@@ -72,8 +89,9 @@ class _Stream:
     def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
         before = len(failures)
-        thread = threading.Thread(target=asyncio.run, args=(self._run(),), name="llmaug engine",
-                                  daemon=True)
+        thread = threading.Thread(
+            target=asyncio.run, args=(self._run(),), name="llmaug engine", daemon=True
+        )
         thread.start()
         early: dict[int, Outcome] = {}
         due = 0
@@ -94,12 +112,15 @@ class _Stream:
             thread.join()
         if failed is None and failures:
             first = failures[0]
-            raise RowsFailed(f"{len(failures) - before} of {due} rows failed; the first: "
-                             f"{first.root}: {first.message}", failures)
+            raise RowsFailed(
+                f"{len(failures) - before} of {due} rows failed; the first: "
+                f"{first.root}: {first.message}",
+                failures,
+            )
 
     def _call(self, function: Callable[[], None]) -> None:
         if self.loop is not None and not self.loop.is_closed():
-            with contextlib.suppress(RuntimeError):     # it may just have ended by itself
+            with contextlib.suppress(RuntimeError):  # it may just have ended by itself
                 self.loop.call_soon_threadsafe(function)
 
     def _cancel(self) -> None:
@@ -120,5 +141,3 @@ class _Stream:
             if self.engine.cache is not None:
                 self.engine.cache.close()
             self.ready.put(end)
-
-

@@ -11,9 +11,30 @@ from llmaug.errors import PromptError, did_you_mean
 if TYPE_CHECKING:
     import jinja2
 
-FILTERS = frozenset({"trim", "upper", "lower", "title", "capitalize", "join", "length", "first",
-                     "last", "truncate", "replace", "list", "int", "round", "default", "indent",
-                     "wordcount", "batch", "sort", "unique"})
+FILTERS = frozenset(
+    {
+        "trim",
+        "upper",
+        "lower",
+        "title",
+        "capitalize",
+        "join",
+        "length",
+        "first",
+        "last",
+        "truncate",
+        "replace",
+        "list",
+        "int",
+        "round",
+        "default",
+        "indent",
+        "wordcount",
+        "batch",
+        "sort",
+        "unique",
+    }
+)
 Filled = Callable[[Mapping[str, Any]], str]
 
 MOST_NODES = 600
@@ -26,8 +47,9 @@ def environment() -> jinja2.Environment:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False,
-                                         trim_blocks=True, lstrip_blocks=True)
+    made = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
     made.filters = {name: f for name, f in made.filters.items() if name in FILTERS}
     made.globals = {}
     return made
@@ -41,26 +63,42 @@ def compile_template(template: str, inputs: Container[str], where: str) -> Fille
     import jinja2
     from jinja2 import meta, nodes
 
-    forbidden = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro,
-                 nodes.Call, nodes.CallBlock, nodes.Block, nodes.Getattr)
+    forbidden = (
+        nodes.Include,
+        nodes.Import,
+        nodes.FromImport,
+        nodes.Extends,
+        nodes.Macro,
+        nodes.Call,
+        nodes.CallBlock,
+        nodes.Block,
+        nodes.Getattr,
+    )
     try:
         tree = environment().parse(template)
     except jinja2.TemplateSyntaxError as error:
         raise PromptError(f"{where}: template line {error.lineno}: {error.message}") from None
     if sum(1 for _ in tree.find_all(nodes.Node)) > MOST_NODES or _depth(tree) > DEEPEST:
-        raise PromptError(f"{where}: the template is too large or nested too deeply "
-                          f"(at most {MOST_NODES} nodes, {DEEPEST} levels)")
+        raise PromptError(
+            f"{where}: the template is too large or nested too deeply "
+            f"(at most {MOST_NODES} nodes, {DEEPEST} levels)"
+        )
     for node in tree.find_all(forbidden):
-        raise PromptError(f"{where}: template line {node.lineno}: {type(node).__name__.lower()} "
-                          "is not allowed in a prompt")
+        raise PromptError(
+            f"{where}: template line {node.lineno}: {type(node).__name__.lower()} "
+            "is not allowed in a prompt"
+        )
     for node in tree.find_all(nodes.Filter):
         if node.name not in FILTERS:
-            raise PromptError(f"{where}: unknown filter {node.name!r}; "
-                              + did_you_mean(node.name, FILTERS))
+            raise PromptError(
+                f"{where}: unknown filter {node.name!r}; " + did_you_mean(node.name, FILTERS)
+            )
     for name in sorted(meta.find_undeclared_variables(tree)):
         if name not in inputs:
-            raise PromptError(f"{where}: the template uses {name!r}, which is not among its "
-                              f"inputs; add it under inputs: in the front matter")
+            raise PromptError(
+                f"{where}: the template uses {name!r}, which is not among its "
+                f"inputs; add it under inputs: in the front matter"
+            )
     return _plain(tree) or environment().from_string(template).render
 
 
@@ -71,7 +109,7 @@ def _plain(tree: jinja2.nodes.Template) -> Filled | None:
     """
     from jinja2 import nodes
 
-    pieces: list[tuple[str, bool]] = []         # (text or name, is a name)
+    pieces: list[tuple[str, bool]] = []  # (text or name, is a name)
     for node in tree.body:
         if not isinstance(node, nodes.Output):
             return None

@@ -55,18 +55,19 @@ class BadRow:
     """An input row that could not be read: a counted failure, never a skipped row."""
 
     file: str
-    line: int                     # from 1; 0 where the format has no lines
-    error: str                    # a short kind: "invalid UTF-8", "broken JSON", "missing field", …
-    message: str                  # one line with file and line number
+    line: int  # from 1; 0 where the format has no lines
+    error: str  # a short kind: "invalid UTF-8", "broken JSON", "missing field", …
+    message: str  # one line with file and line number
     id: str = ""
 
 
-OWN = ("id", "root", "text", "made_by")     # the fields of our own rows, in this order
-LOOKED_AT = 1_000       # rows at the head of a file, to learn its fields
+OWN = ("id", "root", "text", "made_by")  # the fields of our own rows, in this order
+LOOKED_AT = 1_000  # rows at the head of a file, to learn its fields
 
 
-def read(path: str | Path, *, text: str | None = None, id: str | None = None,
-         limit: int | None = None) -> TextFile:
+def read(
+    path: str | Path, *, text: str | None = None, id: str | None = None, limit: int | None = None
+) -> TextFile:
     """The texts of a file: JSONL, CSV, TSV, plain text, Parquet, BEIR, TREC topics, Hugging Face.
 
     `text` names the field of the text (default `text`, for TREC topics `title`), `id` that of the
@@ -114,8 +115,14 @@ class TextFile:
     Iterating over it gives the texts and raises `TextError` at the first row that cannot be read.
     """
 
-    def __init__(self, path: str | Path, *, text: str | None = None, id: str | None = None,
-                 limit: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        text: str | None = None,
+        id: str | None = None,
+        limit: int | None = None,
+    ) -> None:
         self.path, self.text, self.id, self.limit = Path(path), text, id, limit
         self._source = endings.source(path)
         self._text_field = text or self._source.text_field
@@ -175,8 +182,9 @@ class TextFile:
     def _id_field(self, names: Iterable[str]) -> str | None:
         if self.id is not None:
             return self.id
-        return next((name for name in ("id", "_id")
-                     if name in names and name != self._text_field), None)
+        return next(
+            (name for name in ("id", "_id") if name in names and name != self._text_field), None
+        )
 
     def _rows(self) -> Iterator[Text | BadRow]:
         id_field, decided = self.id, self.id is not None
@@ -191,20 +199,25 @@ class TextFile:
                     id_field, decided = self._id_field(row), True
                 yield self._text_in(row, place, id_field=id_field, seen=seen)
 
-    def _text_in(self, row: dict[str, Any], place: int, *, id_field: str | None,
-                 seen: Seen) -> Text | BadRow:
+    def _text_in(
+        self, row: dict[str, Any], place: int, *, id_field: str | None, seen: Seen
+    ) -> Text | BadRow:
         id = str(place) if id_field is None else id_in(row, id_field)
         text = row.get(self._text_field)
         if type(text) is not str or not text.strip():
-            return self._bad(place, text_fault(row, self._text_field),
-                             id=id if isinstance(id, str) else "")
+            return self._bad(
+                place, text_fault(row, self._text_field), id=id if isinstance(id, str) else ""
+            )
         if isinstance(id, Fault):
             return self._bad(place, id)
         if id_field is not None:
             if earlier := seen.before(id, place):
                 where = f"{'line' if self._source.lined else 'row'} {earlier}"
-                return self._bad(place, Fault("duplicate id", f"the id {short(id)!r} is also that "
-                                              f"of {where}"), id=id)
+                return self._bad(
+                    place,
+                    Fault("duplicate id", f"the id {short(id)!r} is also that of {where}"),
+                    id=id,
+                )
             row.pop(id_field, None)
         row.pop(self._text_field, None)
         return Text(text, id, id, "", row)

@@ -20,9 +20,27 @@ from llmaug.steps.keep import Keep as keep
 from llmaug.steps.stored import Stored as stored
 
 __all__ = [
-    "METHODS", "NAMES", "STEPS", "back_translate", "clean", "dedupe", "doc2query", "edit",
-    "formalise", "generate", "hyde", "icr", "join", "keep", "keywords", "length", "paraphrase",
-    "parse", "similar", "simplify", "stored",
+    "METHODS",
+    "NAMES",
+    "STEPS",
+    "back_translate",
+    "clean",
+    "dedupe",
+    "doc2query",
+    "edit",
+    "formalise",
+    "generate",
+    "hyde",
+    "icr",
+    "join",
+    "keep",
+    "keywords",
+    "length",
+    "paraphrase",
+    "parse",
+    "similar",
+    "simplify",
+    "stored",
 ]
 
 STEPS: dict[str, Callable[..., Step]] = {

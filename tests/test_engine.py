@@ -29,8 +29,10 @@ PLAN = "keep() + paraphrase(n=3) >> dedupe()"
 
 
 def rows(count: int) -> list[Row]:
-    return [Row(i, Text(f"text number {i} with some words", f"r{i}", f"r{i}", meta={"label": i % 2}))
-            for i in range(count)]
+    return [
+        Row(i, Text(f"text number {i} with some words", f"r{i}", f"r{i}", meta={"label": i % 2}))
+        for i in range(count)
+    ]
 
 
 def outcomes(plan: str, given: list[Row], backend: Any = None, **options: Any) -> list[Outcome]:
@@ -131,7 +133,11 @@ def test_the_cache_pays_once(tmp_path: Path) -> None:
 
 
 def test_another_endpoint_or_seed_is_another_key(tmp_path: Path) -> None:
-    for parameters, seed in (({"endpoint": "a"}, 0), ({"endpoint": "b"}, 0), ({"endpoint": "a"}, 1)):
+    for parameters, seed in (
+        ({"endpoint": "a"}, 0),
+        ({"endpoint": "b"}, 0),
+        ({"endpoint": "a"}, 1),
+    ):
         cache = ReplyCache(tmp_path / "c.sqlite")
         backend = FakeBackend()
         backend.parameters = parameters
@@ -146,8 +152,12 @@ def test_another_endpoint_or_seed_is_another_key(tmp_path: Path) -> None:
 def test_a_reply_that_was_cut_off_is_not_stored_and_dropped_with_its_reason(tmp_path: Path) -> None:
     cache = ReplyCache(tmp_path / "c.sqlite")
     try:
-        done = outcomes("paraphrase(n=2)", rows(1), FakeBackend(lambda r: la.Reply("cut o", "length")),
-                        cache=cache)
+        done = outcomes(
+            "paraphrase(n=2)",
+            rows(1),
+            FakeBackend(lambda r: la.Reply("cut o", "length")),
+            cache=cache,
+        )
         assert len(cache) == 0
     finally:
         cache.close()
@@ -168,8 +178,9 @@ def test_a_reply_that_does_not_fit_is_drawn_again_with_a_new_sample() -> None:
 
 
 def test_a_sample_that_never_fits_is_a_drop_and_none_at_all_a_failure() -> None:
-    done = outcomes("generate('paraphrase', n=2)", rows(1),
-                    FakeBackend(lambda r: "" if r.sample else "ok"))
+    done = outcomes(
+        "generate('paraphrase', n=2)", rows(1), FakeBackend(lambda r: "" if r.sample else "ok")
+    )
     assert [t.text for t in done[0].texts] == ["ok"]
     assert [d.reason for d in done[0].drops] == ["unfit reply"]
     done = outcomes("generate('paraphrase', n=2)", rows(1), FakeBackend(lambda r: ""))
@@ -220,8 +231,13 @@ def test_a_wrong_key_stops_the_run_at_once() -> None:
 
 def test_transient_errors_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     no_waiting(monkeypatch)
-    failures = iter([Unavailable("500"), Unavailable("429", retry_after=0.01, overload=True),
-                     Unavailable("refused", answered=False)])
+    failures = iter(
+        [
+            Unavailable("500"),
+            Unavailable("429", retry_after=0.01, overload=True),
+            Unavailable("refused", answered=False),
+        ]
+    )
 
     def answer(request: la.Request) -> str:
         for error in failures:
@@ -233,7 +249,8 @@ def test_transient_errors_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_request_that_always_fails_is_given_up_after_eight_tries(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     no_waiting(monkeypatch)
 
     def answer(request: la.Request) -> str:
@@ -261,10 +278,13 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmaug.calls.random.uniform", lambda low, high: 0.01)
 
 
-@pytest.mark.parametrize(("plan", "says"), [
-    ("paraphrase() >> similar(min=0.5)", "needs an embedder; give one with --embedder"),
-    ("generate('paraphrase', role='judge')", "for the role 'judge'"),
-])
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        ("paraphrase() >> similar(min=0.5)", "needs an embedder; give one with --embedder"),
+        ("generate('paraphrase', role='judge')", "for the role 'judge'"),
+    ],
+)
 def test_what_a_plan_needs_is_asked_for_before_the_first_request(plan: str, says: str) -> None:
     backend = FakeBackend()
     with pytest.raises(PlanError, match=says):
@@ -290,8 +310,11 @@ def test_a_cache_of_another_version_or_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_augment_keeps_the_order_and_streams() -> None:
-    made = la.augment("keep() + paraphrase()", (f"text {i} of many words" for i in range(300)),
-                      lm=FakeBackend(latency=0.001))
+    made = la.augment(
+        "keep() + paraphrase()",
+        (f"text {i} of many words" for i in range(300)),
+        lm=FakeBackend(latency=0.001),
+    )
     roots = [text.root for text in made]
     assert roots == [str(i) for i in range(300) for _ in (0, 1)]
 
@@ -327,5 +350,3 @@ def test_augment_lists_failures_or_raises_after_the_last_variant() -> None:
     assert next(stream).root == "2"
     with pytest.raises(RowsFailed, match="1 of 3 rows failed; the first: 1: no"):
         next(stream)
-
-

@@ -15,8 +15,20 @@ import pytest
 import llmaug as la
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "vllm", "ray", "datasets",
-         "pandas", "matplotlib", "aiohttp", "pyarrow", "numpy")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "vllm",
+    "ray",
+    "datasets",
+    "pandas",
+    "matplotlib",
+    "aiohttp",
+    "pyarrow",
+    "numpy",
+)
 
 # A module may import from its own line and those above it.
 ORDER = (
@@ -55,8 +67,14 @@ def imported(path: Path) -> set[str]:
     return names & RANK.keys()
 
 
-FILES = [*(p for p in (ROOT / "llmaug").rglob("*.py")
-           if p.relative_to(ROOT / "llmaug").parts[0] != "__init__.py"), *(ROOT / "cli").glob("*.py")]
+FILES = [
+    *(
+        p
+        for p in (ROOT / "llmaug").rglob("*.py")
+        if p.relative_to(ROOT / "llmaug").parts[0] != "__init__.py"
+    ),
+    *(ROOT / "cli").glob("*.py"),
+]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -74,8 +92,10 @@ def test_classify_and_retrieval_do_not_know_each_other() -> None:
             assert other not in imported(path), path
 
 
-@pytest.mark.parametrize("code", ["import llmaug", "import llmaug.cli",
-                                  "import llmaug; llmaug.parse('keep() + paraphrase()')"])
+@pytest.mark.parametrize(
+    "code",
+    ["import llmaug", "import llmaug.cli", "import llmaug; llmaug.parse('keep() + paraphrase()')"],
+)
 def test_start_up_loads_nothing_heavy(code: str) -> None:
     check = f"{code}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
@@ -84,11 +104,42 @@ def test_start_up_loads_nothing_heavy(code: str) -> None:
 
 def test_the_public_names() -> None:
     assert la.__all__ == [
-        "Backend", "Embedder", "FakeBackend", "Job", "LlmaugError", "Message", "Reply", "Request",
-        "Sampling", "Step", "Text", "augment", "augment_file", "back_translate", "backend", "clean",
-        "dedupe", "doc2query", "edit", "embedder", "formalise", "generate", "hyde", "icr", "join",
-        "keep", "keywords", "length", "paraphrase", "parse", "read", "similar", "simplify", "stored",
-        "write"]
+        "Backend",
+        "Embedder",
+        "FakeBackend",
+        "Job",
+        "LlmaugError",
+        "Message",
+        "Reply",
+        "Request",
+        "Sampling",
+        "Step",
+        "Text",
+        "augment",
+        "augment_file",
+        "back_translate",
+        "backend",
+        "clean",
+        "dedupe",
+        "doc2query",
+        "edit",
+        "embedder",
+        "formalise",
+        "generate",
+        "hyde",
+        "icr",
+        "join",
+        "keep",
+        "keywords",
+        "length",
+        "paraphrase",
+        "parse",
+        "read",
+        "similar",
+        "simplify",
+        "stored",
+        "write",
+    ]
     for name in la.__all__:
         assert getattr(la, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -96,41 +147,101 @@ def test_the_public_names() -> None:
 
 
 def test_the_top_level_holds_only_what_was_agreed() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True,
-                             check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {path.split("/")[0] for path in tracked} <= {
-        "llmaug", "prompts", "cli", "tests", "benchmarks", "docs", ".ci", "pyproject.toml",
-        "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt",
-        ".gitignore"}
+        "llmaug",
+        "prompts",
+        "cli",
+        "tests",
+        "benchmarks",
+        "docs",
+        ".ci",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Makefile",
+        "constraints.txt",
+        ".gitignore",
+    }
 
 
 def test_the_wheel_runs_from_an_empty_directory(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"),
-                    str(ROOT)], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(tmp_path / "dist"),
+            str(ROOT),
+        ],
+        check=True,
+        capture_output=True,
+    )
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"llmaug"}
-    for member in ("llmaug/cli/augment.py", "llmaug/prompts/paraphrase.prompty",
-                   "llmaug/demo/reviews.jsonl", "llmaug/demo/help/qrels/test.tsv",
-                   "llmaug/py.typed"):
+    for member in (
+        "llmaug/cli/augment.py",
+        "llmaug/prompts/paraphrase.prompty",
+        "llmaug/demo/reviews.jsonl",
+        "llmaug/demo/help/qrels/test.tsv",
+        "llmaug/py.typed",
+    ):
         assert member in names
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     # The environment is empty but for the wheel; its dependencies are those of this one.
-    subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target",
-                    str(tmp_path / "site"), str(wheel)], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--quiet",
+            "--target",
+            str(tmp_path / "site"),
+            str(wheel),
+        ],
+        check=True,
+        capture_output=True,
+    )
     here = next(p for p in sys.path if p.endswith("site-packages"))
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "in.txt").write_text("one text\nanother text\n")
-    code = (f"import sys; sys.path[:0] = [{str(tmp_path / 'site')!r}]; sys.path.append({here!r}); "
-            "sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f)]; "
-            "sys.argv[0] = 'llmaug'; import llmaug; print(llmaug.__file__); "
-            "from llmaug.cli import main; main()")
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path / 'site')!r}]; sys.path.append({here!r}); "
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f)]; "
+        "sys.argv[0] = 'llmaug'; import llmaug; print(llmaug.__file__); "
+        "from llmaug.cli import main; main()"
+    )
     done = subprocess.run(
-        [str(python), "-c", code, "augment", "keep() + paraphrase()", "in.txt", "-o", "out.jsonl",
-         "--lm", "fake:"], cwd=empty, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": ""})
+        [
+            str(python),
+            "-c",
+            code,
+            "augment",
+            "keep() + paraphrase()",
+            "in.txt",
+            "-o",
+            "out.jsonl",
+            "--lm",
+            "fake:",
+        ],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "site") in done.stdout
     assert len((empty / "out.jsonl").read_text().splitlines()) == 4

@@ -17,9 +17,14 @@ pytestmark = [pytest.mark.models, pytest.mark.timeout(600)]
 
 def test_reviews_are_paraphrased_by_a_real_model(tmp_path: Path) -> None:
     plan = la.parse(plan_file(TESTS / "main_job.plan") + " >> similar(min=0.4)")
-    job = la.Job(plan, la.read(REVIEWS), tmp_path / "out.jsonl",
-                 {"lm": la.backend("transformers:smollm2-135m", batch_size=8)}, limit=8,
-                 embedder=la.embedder("minilm"))
+    job = la.Job(
+        plan,
+        la.read(REVIEWS),
+        tmp_path / "out.jsonl",
+        {"lm": la.backend("transformers:smollm2-135m", batch_size=8)},
+        limit=8,
+        embedder=la.embedder("minilm"),
+    )
     summary = la.augment_file(job)
     assert str(summary) == "8 rows in = 8 done + 0 failed"
     texts = list(la.read(tmp_path / "out.jsonl"))

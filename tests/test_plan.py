@@ -46,7 +46,10 @@ NAMES = st.sampled_from(["keep()", "dedupe()", "clean()", "paraphrase(n=2)", "ed
 TREES = st.recursive(
     NAMES.map(la.parse),
     lambda inner: st.tuples(inner, inner, st.booleans()).map(
-        lambda t: t[0] >> t[1] if t[2] else t[0] + t[1]), max_leaves=12)
+        lambda t: t[0] >> t[1] if t[2] else t[0] + t[1]
+    ),
+    max_leaves=12,
+)
 
 
 @given(TREES)
@@ -60,22 +63,25 @@ def test_then_and_both_are_associative(a: la.Step, b: la.Step, c: la.Step) -> No
     assert (a + b) + c == a + (b + c)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("paraphrse(n=4)", "did you mean paraphrase?"),
-    ("paraphrase(m=4)", "no argument 'm'"),
-    ("paraphrase(4)", "paraphrase"),
-    ("paraphrase", "needs parentheses"),
-    ("keep() >> ", "does not parse"),
-    ("keep() - clean()", "neither a step"),
-    ("keep() >> 'x'", "neither a step"),
-    ("paraphrase(n=__import__('os'))", "not a literal"),
-    ("edit(*[1])", "not a literal"),
-    ("edit(**{})", "** is not part of a plan"),
-    ("keep().apply()", "neither a step"),
-    ("(" * 3000, "does not parse"),
-    ("", "does not parse"),
-    ("similar()", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("paraphrse(n=4)", "did you mean paraphrase?"),
+        ("paraphrase(m=4)", "no argument 'm'"),
+        ("paraphrase(4)", "paraphrase"),
+        ("paraphrase", "needs parentheses"),
+        ("keep() >> ", "does not parse"),
+        ("keep() - clean()", "neither a step"),
+        ("keep() >> 'x'", "neither a step"),
+        ("paraphrase(n=__import__('os'))", "not a literal"),
+        ("edit(*[1])", "not a literal"),
+        ("edit(**{})", "** is not part of a plan"),
+        ("keep().apply()", "neither a step"),
+        ("(" * 3000, "does not parse"),
+        ("", "does not parse"),
+        ("similar()", ""),
+    ],
+)
 def test_a_wrong_plan_is_one_line(text: str, says: str) -> None:
     with pytest.raises(PlanError) as caught:
         plans.check(la.parse(text))
@@ -83,17 +89,20 @@ def test_a_wrong_plan_is_one_line(text: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("paraphrase(n=0)", "n must be a whole number"),
-    ("paraphrase(n=True)", "n must be a whole number"),
-    ("paraphrase(temperature=-1)", "temperature must be"),
-    ("generate('parafrase')", "did you mean paraphrase?"),
-    ("generate('paraphrase', inputs={'langage': 'French'})", "has no input 'langage'"),
-    ("generate('back_translate')", "needs the input 'language'"),
-    ("generate('../secret')", "no prompt file"),
-    ("generate('icr')", "needs the input 'examples'"),
-    ("join(3)", "separator must be a string"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("paraphrase(n=0)", "n must be a whole number"),
+        ("paraphrase(n=True)", "n must be a whole number"),
+        ("paraphrase(temperature=-1)", "temperature must be"),
+        ("generate('parafrase')", "did you mean paraphrase?"),
+        ("generate('paraphrase', inputs={'langage': 'French'})", "has no input 'langage'"),
+        ("generate('back_translate')", "needs the input 'language'"),
+        ("generate('../secret')", "no prompt file"),
+        ("generate('icr')", "needs the input 'examples'"),
+        ("join(3)", "separator must be a string"),
+    ],
+)
 def test_check_looks_at_the_values_before_any_request(text: str, says: str) -> None:
     with pytest.raises((PlanError, PromptError)) as caught:
         plans.check(la.parse(text))
@@ -102,8 +111,10 @@ def test_check_looks_at_the_values_before_any_request(text: str, says: str) -> N
 
 def test_a_missing_field_is_named_with_close_matches(tmp_path) -> None:
     prompt = tmp_path / "topic.prompty"
-    prompt.write_text("---\nname: topic\nmodel:\n  parameters: {max_tokens: 5}\n"
-                      "inputs:\n  text: it\n  title: its title\n---\nuser:\n{{ title }} {{ text }}\n")
+    prompt.write_text(
+        "---\nname: topic\nmodel:\n  parameters: {max_tokens: 5}\n"
+        "inputs:\n  text: it\n  title: its title\n---\nuser:\n{{ title }} {{ text }}\n"
+    )
     plan = la.parse(f"generate({str(prompt)!r})")
     with pytest.raises(PlanError, match=r"needs the field 'title'.*did you mean titel"):
         plans.check(plan, frozenset({"titel", "label"}))

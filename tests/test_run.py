@@ -23,9 +23,13 @@ PLAN = "keep() + paraphrase(n=2) >> dedupe()"
 
 def texts_file(folder: Path, count: int = 20, name: str = "in.jsonl") -> Path:
     path = folder / name
-    path.write_text("".join(
-        json.dumps({"id": f"r{i}", "text": f"text number {i} of some words", "label": i % 2}) + "\n"
-        for i in range(count)))
+    path.write_text(
+        "".join(
+            json.dumps({"id": f"r{i}", "text": f"text number {i} of some words", "label": i % 2})
+            + "\n"
+            for i in range(count)
+        )
+    )
     return path
 
 
@@ -33,8 +37,13 @@ def job(folder: Path, plan: str = PLAN, backend: Any = None, **options: Any) -> 
     source = folder / "in.jsonl"
     if not source.exists():
         texts_file(folder)
-    return la.Job(la.parse(plan), la.read(source), folder / "out.jsonl",
-                  {"lm": backend or FakeBackend()}, **options)
+    return la.Job(
+        la.parse(plan),
+        la.read(source),
+        folder / "out.jsonl",
+        {"lm": backend or FakeBackend()},
+        **options,
+    )
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -44,13 +53,20 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_a_run_accounts_for_every_row(tmp_path: Path) -> None:
     source = texts_file(tmp_path, 5)
     with source.open("ab") as more:
-        more.write(b'{"id": "r9", "text": "\xff"}\n{broken\n{"id": "r0", "text": "again"}\n'
-                   b'{"id": "e", "text": " "}\n{"id": "m"}\n')
+        more.write(
+            b'{"id": "r9", "text": "\xff"}\n{broken\n{"id": "r0", "text": "again"}\n'
+            b'{"id": "e", "text": " "}\n{"id": "m"}\n'
+        )
     summary = la.augment_file(job(tmp_path))
     assert str(summary) == "10 rows in = 5 done + 5 failed"
     failures = lines(summary.run / "failures.jsonl")
-    assert {f["error"] for f in failures} == {"invalid UTF-8", "broken JSON", "duplicate id",
-                                              "empty text", "missing field"}
+    assert {f["error"] for f in failures} == {
+        "invalid UTF-8",
+        "broken JSON",
+        "duplicate id",
+        "empty text",
+        "missing field",
+    }
     assert [f["line"] for f in sorted(failures, key=lambda f: f["line"])] == [6, 7, 8, 9, 10]
     assert all(f"in.jsonl:{f['line']}" in f["message"] for f in failures)
     progress = json.loads((summary.run / "progress.json").read_text())
@@ -85,7 +101,7 @@ def test_a_torn_last_line_is_cut_off_and_its_row_made_again(tmp_path: Path, tail
     backend = FakeBackend()
     la.augment_file(job(tmp_path, backend=backend))
     assert (tmp_path / "out.jsonl").read_bytes() == before
-    assert backend.asked == 0           # its replies were in the cache
+    assert backend.asked == 0  # its replies were in the cache
 
 
 def test_a_line_that_is_not_ours_is_refused(tmp_path: Path) -> None:
@@ -96,14 +112,20 @@ def test_a_line_that_is_not_ours_is_refused(tmp_path: Path) -> None:
         la.augment_file(job(tmp_path))
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"plan": "paraphrase()"}, "another plan: keep() + paraphrase(n=2) >> dedupe() there, "
-                               "paraphrase() now"),
-    ({"seed": 3}, "another seed: 0 there, 3 now"),
-    ({"backend": FakeBackend(name="other")}, "another lm: fake there, other now"),
-])
-def test_another_configuration_is_refused_with_both_values(tmp_path: Path, change: dict[str, Any],
-                                                          says: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"plan": "paraphrase()"},
+            "another plan: keep() + paraphrase(n=2) >> dedupe() there, paraphrase() now",
+        ),
+        ({"seed": 3}, "another seed: 0 there, 3 now"),
+        ({"backend": FakeBackend(name="other")}, "another lm: fake there, other now"),
+    ],
+)
+def test_another_configuration_is_refused_with_both_values(
+    tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
     la.augment_file(job(tmp_path))
     with pytest.raises(ResumeRefused) as caught:
         la.augment_file(job(tmp_path, **change))
@@ -113,8 +135,10 @@ def test_another_configuration_is_refused_with_both_values(tmp_path: Path, chang
 
 def test_another_input_prompt_or_parameter_is_refused(tmp_path: Path) -> None:
     prompt = tmp_path / "p.prompty"
-    content = ("---\nmodel:\n  parameters: {max_tokens: 9}\ninputs: {text: it}\n---\n"
-               "user:\nSay: {{ text }}\n")
+    content = (
+        "---\nmodel:\n  parameters: {max_tokens: 9}\ninputs: {text: it}\n---\n"
+        "user:\nSay: {{ text }}\n"
+    )
     prompt.write_text(content)
     plan = f"generate({str(prompt)!r})"
     la.augment_file(job(tmp_path, plan))
@@ -199,7 +223,8 @@ def test_retry_failed_runs_only_the_failures(tmp_path: Path) -> None:
     assert backend.asked - asked == 2
     assert lines(mended.run / "failures.jsonl") == []
     assert [r["root"] for r in lines(tmp_path / "out.jsonl") if not r["made_by"]] == [
-        f"r{i}" for i in range(20)]
+        f"r{i}" for i in range(20)
+    ]
 
 
 def test_retrying_a_reply_that_never_fitted_draws_new_ones(tmp_path: Path) -> None:
@@ -244,8 +269,11 @@ def child(folder: Path, *, latency: float) -> subprocess.Popen[str]:
     if not (folder / "in.jsonl").exists():
         texts_file(folder)
     with (folder / "said").open("w") as said:
-        return subprocess.Popen([sys.executable, "-c", CHILD.format(plan=PLAN), str(folder),
-                                 str(latency)], stdout=said, text=True)
+        return subprocess.Popen(
+            [sys.executable, "-c", CHILD.format(plan=PLAN), str(folder), str(latency)],
+            stdout=said,
+            text=True,
+        )
 
 
 def wait_for(path: Path, *, size: int = 0) -> None:
@@ -302,8 +330,9 @@ try:
 except la.LlmaugError as error:
     print(type(error).__name__, error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout.startswith("OutputError"), done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
     journal = tmp_path / "out.jsonl.run" / "output.jsonl"

@@ -22,22 +22,42 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmaug.calls.random.uniform", lambda low, high: 0.01)
 
 
-def augmented(folder: Path, server: MisbehavingServer, *, plan: str = "keep() + paraphrase(n=2)",
-              rows: int = 60, **options: Any) -> Summary:
+def augmented(
+    folder: Path,
+    server: MisbehavingServer,
+    *,
+    plan: str = "keep() + paraphrase(n=2)",
+    rows: int = 60,
+    **options: Any,
+) -> Summary:
     source = folder / "in.jsonl"
     if not source.exists():
-        source.write_text("".join(json.dumps({"id": f"r{i}", "text": f"row {i} " + "word " * (i % 50)})
-                                  + "\n" for i in range(rows)))
+        source.write_text(
+            "".join(
+                json.dumps({"id": f"r{i}", "text": f"row {i} " + "word " * (i % 50)}) + "\n"
+                for i in range(rows)
+            )
+        )
     backend = la.backend("chat:test-model", base_url=server.url, timeout=5.0, window=16)
-    return la.augment_file(la.Job(la.parse(plan), la.read(source), folder / "out.jsonl",
-                                  {"lm": backend}), **options)
+    return la.augment_file(
+        la.Job(la.parse(plan), la.read(source), folder / "out.jsonl", {"lm": backend}), **options
+    )
 
 
-@pytest.mark.parametrize("troubles", [
-    {"failing": 0.1}, {"throttle_first": 5, "retry_after": "0"}, {"most_at_once": 3},
-    {"reply": "halfway", "reply_share": 0.2}, {"reply": "not json", "reply_share": 0.2},
-    {"reply": "wrong shape", "reply_share": 0.1}, {"models": "missing"}, {"latency": 0.005},
-], ids=str)
+@pytest.mark.parametrize(
+    "troubles",
+    [
+        {"failing": 0.1},
+        {"throttle_first": 5, "retry_after": "0"},
+        {"most_at_once": 3},
+        {"reply": "halfway", "reply_share": 0.2},
+        {"reply": "not json", "reply_share": 0.2},
+        {"reply": "wrong shape", "reply_share": 0.1},
+        {"models": "missing"},
+        {"latency": 0.005},
+    ],
+    ids=str,
+)
 def test_transient_troubles_are_survived(tmp_path: Path, troubles: dict[str, Any]) -> None:
     quiet = tmp_path / "quiet"
     quiet.mkdir()
@@ -57,8 +77,9 @@ def test_context_overflow_fails_its_rows_alone(tmp_path: Path) -> None:
     assert summary.done > 0
     assert summary.failed > 0
     assert summary.rows == 60
-    failures = [json.loads(line)
-                for line in (summary.run / "failures.jsonl").read_text().splitlines()]
+    failures = [
+        json.loads(line) for line in (summary.run / "failures.jsonl").read_text().splitlines()
+    ]
     assert {failure["error"] for failure in failures} == {"RequestRefused"}
     assert all("too long" in failure["message"] for failure in failures)
 
@@ -73,16 +94,23 @@ def test_useless_replies_are_counted_by_reason(tmp_path: Path, reply: str, reaso
     assert set(summary.tally.drops) <= {reason}
 
 
-@pytest.mark.parametrize(("troubles", "says"), [
-    ({"key": "secret"}, "LLMAUG_API_KEY"), ({"status": 404, "message": "no such model"}, "does not know the model"),
-    ({"redirect": "http://elsewhere.example/v1"}, "elsewhere.example"),
-])
-def test_what_no_row_can_escape_stops_at_once(tmp_path: Path, troubles: dict[str, Any], says: str,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("troubles", "says"),
+    [
+        ({"key": "secret"}, "LLMAUG_API_KEY"),
+        ({"status": 404, "message": "no such model"}, "does not know the model"),
+        ({"redirect": "http://elsewhere.example/v1"}, "elsewhere.example"),
+    ],
+)
+def test_what_no_row_can_escape_stops_at_once(
+    tmp_path: Path, troubles: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LLMAUG_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with MisbehavingServer(**troubles).in_thread() as server, \
-            pytest.raises(BackendStopped) as caught:
+    with (
+        MisbehavingServer(**troubles).in_thread() as server,
+        pytest.raises(BackendStopped) as caught,
+    ):
         augmented(tmp_path, server)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -30,50 +30,59 @@ def rows(path: Path, **chosen: str) -> list[tuple[str, int, str] | tuple[str, st
     return found
 
 
-@pytest.mark.parametrize(("line", "error", "id"), [
-    (b'{"id": "x", "text": "caf\xe9"}', "invalid UTF-8", ""),
-    (b'{"id": "x", "text": "on', "broken JSON", ""),
-    (b'{"id": "x", "text": "\\ud800"}', "broken JSON", ""),
-    (b"[1]", "not an object", ""),
-    (b"null", "not an object", ""),
-    (b'{"id": "x", "txt": "one"}', "missing field", "x"),
-    (b"{}", "missing field", ""),
-    (b'{"text": "one"}', "missing field", ""),
-    (b'{"id": "x", "text": " \\n\\t"}', "empty text", "x"),
-    (b'{"id": "x", "text": ""}', "empty text", "x"),
-    (b'{"id": 4, "text": 5}', "not a text", "4"),
-    (b'{"id": "x", "text": null}', "not a text", "x"),
-    (b'{"id": "x", "text": ["one"]}', "not a text", "x"),
-    (b'{"id": "first", "text": "again"}', "duplicate id", "first"),
-    (b'{"id": null, "text": "one"}', "bad id", ""),
-    (b'{"id": true, "text": "one"}', "bad id", ""),
-    (b'{"id": "", "text": "one"}', "bad id", ""),
-    (b'{"id": 12345678901234567890123, "text": "one"}', "bad id", ""),
-    (b"\0", "broken JSON", ""),
-    (b"[" * 5000, "broken JSON", ""),
-    (b'{"id": "x", "text": "one", "a": ' + b"[" * 300 + b"]" * 300 + b"}", "nested too deeply", ""),
-])
+@pytest.mark.parametrize(
+    ("line", "error", "id"),
+    [
+        (b'{"id": "x", "text": "caf\xe9"}', "invalid UTF-8", ""),
+        (b'{"id": "x", "text": "on', "broken JSON", ""),
+        (b'{"id": "x", "text": "\\ud800"}', "broken JSON", ""),
+        (b"[1]", "not an object", ""),
+        (b"null", "not an object", ""),
+        (b'{"id": "x", "txt": "one"}', "missing field", "x"),
+        (b"{}", "missing field", ""),
+        (b'{"text": "one"}', "missing field", ""),
+        (b'{"id": "x", "text": " \\n\\t"}', "empty text", "x"),
+        (b'{"id": "x", "text": ""}', "empty text", "x"),
+        (b'{"id": 4, "text": 5}', "not a text", "4"),
+        (b'{"id": "x", "text": null}', "not a text", "x"),
+        (b'{"id": "x", "text": ["one"]}', "not a text", "x"),
+        (b'{"id": "first", "text": "again"}', "duplicate id", "first"),
+        (b'{"id": null, "text": "one"}', "bad id", ""),
+        (b'{"id": true, "text": "one"}', "bad id", ""),
+        (b'{"id": "", "text": "one"}', "bad id", ""),
+        (b'{"id": 12345678901234567890123, "text": "one"}', "bad id", ""),
+        (b"\0", "broken JSON", ""),
+        (b"[" * 5000, "broken JSON", ""),
+        (
+            b'{"id": "x", "text": "one", "a": ' + b"[" * 300 + b"]" * 300 + b"}",
+            "nested too deeply",
+            "",
+        ),
+    ],
+)
 def test_a_bad_json_line_is_one_bad_row(tmp_path: Path, line: bytes, error: str, id: str) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b'{"id": "first", "text": "one"}\n\n' + line
-                     + b'\n{"id": 3, "text": "last"}')
+    path.write_bytes(b'{"id": "first", "text": "one"}\n\n' + line + b'\n{"id": 3, "text": "last"}')
     assert rows(path) == [("first", "one"), (error, 3, id), ("3", "last")]
     with pytest.raises(TextError, match=r"x\.jsonl:3: "):
         list(read(path))
 
 
-@pytest.mark.parametrize(("line", "error"), [
-    (b"x,caf\xe9", "invalid UTF-8"),
-    (b"x,one,more", "wrong number of columns"),
-    (b"x", "wrong number of columns"),
-    (b"x,a\0b", "NUL byte"),
-    (b"x, ", "empty text"),
-    (b"first,again", "duplicate id"),
-    (b',one', "bad id"),
-    (b'x,"one" two', "broken quoting"),
-    (b'x,"open', "broken quoting"),
-    (b"x,one\rtwo", "broken quoting"),
-])
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"x,caf\xe9", "invalid UTF-8"),
+        (b"x,one,more", "wrong number of columns"),
+        (b"x", "wrong number of columns"),
+        (b"x,a\0b", "NUL byte"),
+        (b"x, ", "empty text"),
+        (b"first,again", "duplicate id"),
+        (b",one", "bad id"),
+        (b'x,"one" two', "broken quoting"),
+        (b'x,"open', "broken quoting"),
+        (b"x,one\rtwo", "broken quoting"),
+    ],
+)
 def test_a_bad_table_line_is_one_bad_row(tmp_path: Path, line: bytes, error: str) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(b'id,text\nfirst,"one\nand"\n' + line + b'\n3,"last"\n4,end')
@@ -103,16 +112,29 @@ def test_bad_lines_of_plain_text(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"one\n\n \ncaf\xe9\na\0b\nlast")
     assert [row[0] for row in rows(path)] == [
-        "1", "empty text", "empty text", "invalid UTF-8", "NUL byte", "6"]
+        "1",
+        "empty text",
+        "empty text",
+        "invalid UTF-8",
+        "NUL byte",
+        "6",
+    ]
 
 
 def test_bad_topics(tmp_path: Path) -> None:
     path = tmp_path / "x.trec"
-    path.write_bytes(b"<top>\n<num> 1\n<title> one\n<top>\n<num> 2\n<title> two\n</top>\n"
-                     b"<top>\n<title> three\n</top>\n<top>\n<num> 4\n<title> caf\xe9\n</top>\n"
-                     b"<top>\n<num> 5\n")
-    assert rows(path) == [("broken topic", 1, ""), ("2", "two"), ("missing field", 8, ""),
-                          ("invalid UTF-8", 11, ""), ("broken topic", 15, "")]
+    path.write_bytes(
+        b"<top>\n<num> 1\n<title> one\n<top>\n<num> 2\n<title> two\n</top>\n"
+        b"<top>\n<title> three\n</top>\n<top>\n<num> 4\n<title> caf\xe9\n</top>\n"
+        b"<top>\n<num> 5\n"
+    )
+    assert rows(path) == [
+        ("broken topic", 1, ""),
+        ("2", "two"),
+        ("missing field", 8, ""),
+        ("invalid UTF-8", 11, ""),
+        ("broken topic", 15, ""),
+    ]
 
 
 def test_rows_of_columns_are_counted_where_there_are_no_lines(tmp_path: Path) -> None:
@@ -130,12 +152,15 @@ def test_a_value_that_cannot_be_read_spoils_its_row_only(tmp_path: Path) -> None
     bad = pyarrow.array([b"ok", b"caf\xe9", b"ok"]).view(pyarrow.string())
     marked = pyarrow.field("meta", pyarrow.string(), metadata={b"llmaug": b"json"})
     schema = pyarrow.schema([pyarrow.field("text", pyarrow.string()), marked])
-    pyarrow.parquet.write_table(pyarrow.table([bad, ['[1]', "1", "{"]], schema=schema),
-                                tmp_path / "x.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table([bad, ["[1]", "1", "{"]], schema=schema), tmp_path / "x.parquet"
+    )
     first, *others = read(tmp_path / "x.parquet").rows()
     assert first == Text("ok", "1", "1", meta={"meta": [1]})
     assert [row.error for row in others if isinstance(row, BadRow)] == [
-        "invalid UTF-8", "unreadable value"]
+        "invalid UTF-8",
+        "unreadable value",
+    ]
 
 
 def test_the_first_row_decides_whether_there_are_ids(tmp_path: Path) -> None:
@@ -156,24 +181,29 @@ def test_a_cut_off_file_gives_its_rows_then_says_so(tmp_path: Path, packed) -> N
         list(reader)
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("x.jsonl.gz", b"not gzip", "cannot be read"),
-    ("x.jsonl.gz", gzip.compress(b"{}")[:-6] + b"\0\0\0\0\0\0", "cannot be read"),
-    ("x.jsonl.zst", b"not zstandard", "not sound Zstandard"),
-    ("x.parquet", b"PAR1", "cannot be read as Parquet"),
-    ("x.csv", b"", "is empty"),
-    ("x.csv", b"id,body,label\n", "no field 'text'; the fields are id, body, label"),
-    ("x.csv", b"id,txt\n", "did you mean txt"),
-    ("x.csv", b"text,a,a\n", "'a' stands twice"),
-    ("x.csv", b"caf\xe9,text\n", "the header cannot be read"),
-    ("x.json", b"[]", "jq -c"),
-    ("x.docx", b"", "the ending says no format that is read: .jsonl"),
-    ("x", b"", "the ending says no format that is read: .jsonl"),
-    ("x.jsonl", b'{"body": "one"}\n{"body": "two"}\n', "the fields are body"),
-])
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: bytes,
-                                                message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.jsonl.gz", b"not gzip", "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b"{}")[:-6] + b"\0\0\0\0\0\0", "cannot be read"),
+        ("x.jsonl.zst", b"not zstandard", "not sound Zstandard"),
+        ("x.parquet", b"PAR1", "cannot be read as Parquet"),
+        ("x.csv", b"", "is empty"),
+        ("x.csv", b"id,body,label\n", "no field 'text'; the fields are id, body, label"),
+        ("x.csv", b"id,txt\n", "did you mean txt"),
+        ("x.csv", b"text,a,a\n", "'a' stands twice"),
+        ("x.csv", b"caf\xe9,text\n", "the header cannot be read"),
+        ("x.json", b"[]", "jq -c"),
+        ("x.docx", b"", "the ending says no format that is read: .jsonl"),
+        ("x", b"", "the ending says no format that is read: .jsonl"),
+        ("x.jsonl", b'{"body": "one"}\n{"body": "two"}\n', "the fields are body"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     (tmp_path / name).write_bytes(content)
+
     def read_whole() -> None:
         source = read(tmp_path / name)
         source.fields()

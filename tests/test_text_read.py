@@ -58,20 +58,32 @@ def save_dataset(path: Path) -> None:
     datasets.Dataset(table(ROWS)).save_to_disk(str(path))
 
 
-@pytest.mark.parametrize(("name", "save"), [
-    ("x.jsonl", lambda path: path.write_bytes(jsonl(ROWS))),
-    ("x.NDJSON", lambda path: path.write_bytes(b"\xef\xbb\xbf" + jsonl(ROWS))),
-    ("x.jsonl.gz", lambda path: path.write_bytes(gzip.compress(jsonl(ROWS)))),
-    ("x.jsonl.gz", lambda path: path.write_bytes(
-        gzip.compress(jsonl(ROWS[:1])) + gzip.compress(jsonl(ROWS[1:])))),
-    ("x.jsonl.zst", lambda path: path.write_bytes(zstandard.compress(jsonl(ROWS)))),
-    ("x.jsonl.zst", lambda path: path.write_bytes(
-        zstandard.compress(jsonl(ROWS[:1])) + zstandard.compress(jsonl(ROWS[1:])))),
-    ("x.parquet", save_parquet),
-    ("folder", save_dataset),
-])
-def test_every_format_gives_the_same_texts(tmp_path: Path, name: str,
-                                           save: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("x.jsonl", lambda path: path.write_bytes(jsonl(ROWS))),
+        ("x.NDJSON", lambda path: path.write_bytes(b"\xef\xbb\xbf" + jsonl(ROWS))),
+        ("x.jsonl.gz", lambda path: path.write_bytes(gzip.compress(jsonl(ROWS)))),
+        (
+            "x.jsonl.gz",
+            lambda path: path.write_bytes(
+                gzip.compress(jsonl(ROWS[:1])) + gzip.compress(jsonl(ROWS[1:]))
+            ),
+        ),
+        ("x.jsonl.zst", lambda path: path.write_bytes(zstandard.compress(jsonl(ROWS)))),
+        (
+            "x.jsonl.zst",
+            lambda path: path.write_bytes(
+                zstandard.compress(jsonl(ROWS[:1])) + zstandard.compress(jsonl(ROWS[1:]))
+            ),
+        ),
+        ("x.parquet", save_parquet),
+        ("folder", save_dataset),
+    ],
+)
+def test_every_format_gives_the_same_texts(
+    tmp_path: Path, name: str, save: Callable[[Path], None]
+) -> None:
     save(tmp_path / name)
     source = read(tmp_path / name)
     assert list(source) == TEXTS
@@ -81,17 +93,22 @@ def test_every_format_gives_the_same_texts(tmp_path: Path, name: str,
     assert source.row_estimate() in (2, None)
 
 
-@pytest.mark.parametrize(("name", "content"), [
-    ("x.csv", b"id,text,label\na,one,1\nb,two,2\n"),
-    ("x.csv", b"\xef\xbb\xbfid,text,label\r\na,\"one\",1\r\n\r\nb,two,2"),
-    ("x.tsv", b"id\ttext\tlabel\na\tone\t1\nb\ttwo\t2\n"),
-    ("x.csv.gz", gzip.compress(b"id,text,label\na,one,1\nb,two,2\n")),
-])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", b"id,text,label\na,one,1\nb,two,2\n"),
+        ("x.csv", b'\xef\xbb\xbfid,text,label\r\na,"one",1\r\n\r\nb,two,2'),
+        ("x.tsv", b"id\ttext\tlabel\na\tone\t1\nb\ttwo\t2\n"),
+        ("x.csv.gz", gzip.compress(b"id,text,label\na,one,1\nb,two,2\n")),
+    ],
+)
 def test_tables_give_strings(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     source = read(tmp_path / name)
     assert [(text.id, text.text, dict(text.meta)) for text in source] == [
-        ("a", "one", {"label": "1"}), ("b", "two", {"label": "2"})]
+        ("a", "one", {"label": "1"}),
+        ("b", "two", {"label": "2"}),
+    ]
     assert source.fields() == {"label"}
 
 
@@ -100,7 +117,10 @@ def test_a_quoted_cell_may_span_lines_and_long_ones_fit(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f'text,n\n"one\ntwo, ""2""",1\n{long},2\n"three",3\n')
     assert [(text.text, text.id) for text in read(path)] == [
-        ('one\ntwo, "2"', "2"), (long, "4"), ("three", "5")]
+        ('one\ntwo, "2"', "2"),
+        (long, "4"),
+        ("three", "5"),
+    ]
 
 
 def test_plain_text_has_line_numbers_as_ids(tmp_path: Path) -> None:
@@ -116,9 +136,15 @@ def test_plain_text_has_line_numbers_as_ids(tmp_path: Path) -> None:
 def test_trec_topics(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(TOPICS)
     first, second = read(tmp_path / name)
-    assert first == Text("International Organized Crime", "301", "301", meta={
-        "description": "Identify organizations <b> that take part.",
-        "narrative": "A relevant document names one."})
+    assert first == Text(
+        "International Organized Crime",
+        "301",
+        "301",
+        meta={
+            "description": "Identify organizations <b> that take part.",
+            "narrative": "A relevant document names one.",
+        },
+    )
     assert second == Text("Polio", "302", "302")
     assert next(iter(read(tmp_path / name, text="description"))).text.startswith("Identify")
 
@@ -128,7 +154,8 @@ def test_a_beir_folder(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_bytes(jsonl([{"_id": "q1", "text": "what", "metadata": {}}]))
     assert list(read(tmp_path)) == [Text("doc", "7", "7", meta={"title": "T"})]
     assert list(read(tmp_path / "queries.jsonl")) == [
-        Text("what", "q1", "q1", meta={"metadata": {}})]
+        Text("what", "q1", "q1", meta={"metadata": {}})
+    ]
 
 
 def test_splits_are_named_or_the_message_lists_them(tmp_path: Path) -> None:
@@ -146,22 +173,37 @@ def test_splits_are_named_or_the_message_lists_them(tmp_path: Path) -> None:
 
 def test_columns_that_json_lacks_become_json_values(tmp_path: Path) -> None:
     when = pyarrow.array([0], pyarrow.timestamp("s"))
-    columns = {"text": ["one"], "when": when, "raw": [b"\xff"], "word": [b"w"],
-               "price": pyarrow.array([1], pyarrow.decimal128(9, 2)), "deep": [{"a": [b"x", None]}]}
+    columns = {
+        "text": ["one"],
+        "when": when,
+        "raw": [b"\xff"],
+        "word": [b"w"],
+        "price": pyarrow.array([1], pyarrow.decimal128(9, 2)),
+        "deep": [{"a": [b"x", None]}],
+    }
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
     (text,) = read(tmp_path / "x.parquet")
     assert text.id == "1"
-    assert text.meta == {"when": "1970-01-01T00:00:00", "raw": {"base64": "/w=="}, "word": "w",
-                         "price": "1.00", "deep": {"a": ["x", None]}}
+    assert text.meta == {
+        "when": "1970-01-01T00:00:00",
+        "raw": {"base64": "/w=="},
+        "word": "w",
+        "price": "1.00",
+        "deep": {"a": ["x", None]},
+    }
 
 
 def test_fields_are_chosen_and_the_others_carried_in_order(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_bytes(jsonl([{"z": 1, "body": "one", "root": "r", "key": 5, "id": "i",
-                             "made_by": "m", "a": [None]}]))
+    path.write_bytes(
+        jsonl(
+            [{"z": 1, "body": "one", "root": "r", "key": 5, "id": "i", "made_by": "m", "a": [None]}]
+        )
+    )
     (text,) = read(path, text="body", id="key")
-    assert text == Text("one", "5", "5", meta={
-        "z": 1, "root": "r", "id": "i", "made_by": "m", "a": [None]})
+    assert text == Text(
+        "one", "5", "5", meta={"z": 1, "root": "r", "id": "i", "made_by": "m", "a": [None]}
+    )
     assert list(text.meta) == ["z", "root", "id", "made_by", "a"]
 
 

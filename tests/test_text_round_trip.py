@@ -13,8 +13,28 @@ from hypothesis import strategies as st
 from llmaug.text import EMPTY, Text, read, record, write
 
 OWN = ["id", "root", "text", "made_by"]
-HOSTILE = st.sampled_from(["\n", "\r\n", "\r", '"', '""', ",", "\t", "\u2028", "\x85", "\ufeff",
-                           "<top>", "\\", "'", "\x1a", "😀", "{", "=1+1", "#"])
+HOSTILE = st.sampled_from(
+    [
+        "\n",
+        "\r\n",
+        "\r",
+        '"',
+        '""',
+        ",",
+        "\t",
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        "<top>",
+        "\\",
+        "'",
+        "\x1a",
+        "😀",
+        "{",
+        "=1+1",
+        "#",
+    ]
+)
 
 
 def strings(*, nul: bool) -> st.SearchStrategy[str]:
@@ -23,20 +43,38 @@ def strings(*, nul: bool) -> st.SearchStrategy[str]:
 
 
 def values(*, nul: bool) -> st.SearchStrategy[Any]:
-    scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1),
-                        st.floats(allow_nan=False, allow_infinity=False), strings(nul=nul))
-    return st.recursive(scalars, lambda inner: st.lists(inner, max_size=3)
-                        | st.dictionaries(strings(nul=nul), inner, max_size=3), max_leaves=6)
+    scalars = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        strings(nul=nul),
+    )
+    return st.recursive(
+        scalars,
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(strings(nul=nul), inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
 
 
 @st.composite
 def texts(draw: st.DrawFn, *, nul: bool, only_strings: bool) -> list[Text]:
-    names = draw(st.lists(strings(nul=nul).filter(lambda name: name not in OWN), max_size=3,
-                          unique=True))
+    names = draw(
+        st.lists(strings(nul=nul).filter(lambda name: name not in OWN), max_size=3, unique=True)
+    )
     cell = strings(nul=nul) if only_strings else values(nul=nul)
     ids = draw(st.lists(strings(nul=nul).filter(bool), max_size=6, unique=True))
-    return [Text(draw(strings(nul=nul).filter(str.strip)), id, id,
-                 meta={name: draw(cell) for name in names} or EMPTY) for id in ids]
+    return [
+        Text(
+            draw(strings(nul=nul).filter(str.strip)),
+            id,
+            id,
+            meta={name: draw(cell) for name in names} or EMPTY,
+        )
+        for id in ids
+    ]
 
 
 def there_and_back(rows: list[Text], name: str) -> list[Text]:
@@ -49,8 +87,15 @@ def there_and_back(rows: list[Text], name: str) -> list[Text]:
     for text in back:
         assert text.meta["root"] == text.id
         assert text.meta["made_by"] == ""
-    return [Text(text.text, text.id, text.root, meta={
-        name: value for name, value in text.meta.items() if name not in OWN}) for text in back]
+    return [
+        Text(
+            text.text,
+            text.id,
+            text.root,
+            meta={name: value for name, value in text.meta.items() if name not in OWN},
+        )
+        for text in back
+    ]
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.ndjson.zst"])

@@ -19,10 +19,22 @@ from llmaug.errors import OutputError
 from llmaug.text import Text, check_output, read, record, write
 
 FIELDS = ["id", "root", "text", "made_by", "label"]
-ROWS = [{"id": str(i), "root": "r", "text": f"text {i}", "made_by": "keep()", "label": i}
-        for i in range(3)]
-EVERY = ["x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.ndjson", "x.csv", "x.tsv.gz", "x.txt",
-         "x.parquet", "x.beir", "x.hf"]
+ROWS = [
+    {"id": str(i), "root": "r", "text": f"text {i}", "made_by": "keep()", "label": i}
+    for i in range(3)
+]
+EVERY = [
+    "x.jsonl",
+    "x.jsonl.gz",
+    "x.jsonl.zst",
+    "x.ndjson",
+    "x.csv",
+    "x.tsv.gz",
+    "x.txt",
+    "x.parquet",
+    "x.beir",
+    "x.hf",
+]
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -32,14 +44,23 @@ def content(path: Path) -> dict[str, bytes]:
 
 def test_a_record_is_flat_and_keeps_fields_named_like_ours() -> None:
     text = Text("t", "i/0", "i", "keep()", {"label": 1, "root": 2, "input_root": 3, "id": 4})
-    assert record(text) == {"id": "i/0", "root": "i", "text": "t", "made_by": "keep()",
-                            "label": 1, "input_input_root": 2, "input_root": 3, "input_id": 4}
+    assert record(text) == {
+        "id": "i/0",
+        "root": "i",
+        "text": "t",
+        "made_by": "keep()",
+        "label": 1,
+        "input_input_root": 2,
+        "input_root": 3,
+        "input_id": 4,
+    }
     assert list(record(text))[:4] == FIELDS[:4]
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_format_is_written_twice_alike_and_leaves_nothing_else(tmp_path: Path,
-                                                                     name: str) -> None:
+def test_every_format_is_written_twice_alike_and_leaves_nothing_else(
+    tmp_path: Path, name: str
+) -> None:
     path = tmp_path / name
     check_output(path)
     assert write(path, ROWS, fields=FIELDS) == 3
@@ -47,7 +68,7 @@ def test_every_format_is_written_twice_alike_and_leaves_nothing_else(tmp_path: P
     assert [text.text for text in read(path)] == ["text 0", "text 1", "text 2"]
     assert write(path, iter(ROWS), fields=FIELDS) == 3
     assert [file.name for file in tmp_path.iterdir()] == [name]
-    if name != "x.hf":      # the library puts a random mark into state.json
+    if name != "x.hf":  # the library puts a random mark into state.json
         assert content(path) == first
 
 
@@ -79,20 +100,25 @@ def test_a_full_disk_says_so(tmp_path: Path, name: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "fsync", full)
     path = tmp_path / name
-    with pytest.raises(OutputError, match=f"^disk full while writing {path}; free space and run "
-                                          "the same command again$"):
+    with pytest.raises(
+        OutputError,
+        match=f"^disk full while writing {path}; free space and run the same command again$",
+    ):
         write(path, ROWS, fields=FIELDS)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("none/x.jsonl", "mkdir -p"),
-    ("x.docx", "no format that is written: .jsonl"),
-    ("x.parquet.gz", "no format that is written: .jsonl"),
-    ("folder.jsonl", "is not a file"),
-    ("file.beir", "is not a folder"),
-    ("full.beir", "holds queries.jsonl, which would be lost"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none/x.jsonl", "mkdir -p"),
+        ("x.docx", "no format that is written: .jsonl"),
+        ("x.parquet.gz", "no format that is written: .jsonl"),
+        ("folder.jsonl", "is not a file"),
+        ("file.beir", "is not a folder"),
+        ("full.beir", "holds queries.jsonl, which would be lost"),
+    ],
+)
 def test_paths_that_cannot_be_written(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "file.beir").write_text("")
@@ -124,14 +150,17 @@ def test_json_lines_keep_the_fields_of_each_row(tmp_path: Path) -> None:
     rows = [{"id": "1", "text": "a"}, {"id": "2", "text": "b", "score": np.float32(0.5)}]
     write(tmp_path / "x.jsonl", rows, fields=["id", "text"])
     assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()] == [
-        {"id": "1", "text": "a"}, {"id": "2", "text": "b", "score": 0.5}]
+        {"id": "1", "text": "a"},
+        {"id": "2", "text": "b", "score": 0.5},
+    ]
 
 
 def test_csv_cells(tmp_path: Path) -> None:
     row = {"text": "a\r\nb", "n": 1, "f": 0.5, "b": True, "l": ["x", 1], "o": {"k": None}}
     write(tmp_path / "x.csv", [row, {"text": "c"}], fields=[*row, "none"])
     assert (tmp_path / "x.csv").read_bytes() == (
-        b'text,n,f,b,l,o,none\n"a\r\nb",1,0.5,true,"[""x"",1]","{""k"":null}",\nc,,,,,,\n')
+        b'text,n,f,b,l,o,none\n"a\r\nb",1,0.5,true,"[""x"",1]","{""k"":null}",\nc,,,,,,\n'
+    )
     with pytest.raises(OutputError, match="row 1 holds a NUL character"):
         write(tmp_path / "x.csv", [{"text": "a\0"}], fields=["text"])
 
@@ -149,27 +178,49 @@ def test_gzip_holds_neither_time_nor_name(tmp_path: Path) -> None:
 
 
 def test_a_beir_folder_has_what_beir_reads(tmp_path: Path) -> None:
-    rows = [{"id": "1", "root": "1", "title": "T", "text": "a", "metadata": {}},
-            {"id": "2", "root": "1", "text": "b", "metadata": {"url": "u"}}]
+    rows = [
+        {"id": "1", "root": "1", "title": "T", "text": "a", "metadata": {}},
+        {"id": "2", "root": "1", "text": "b", "metadata": {"url": "u"}},
+    ]
     write(tmp_path / "x.beir", rows, fields=["id", "root", "title", "text", "metadata"])
     lines = (tmp_path / "x.beir" / "corpus.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {"_id": "1", "title": "T", "text": "a", "metadata": {"root": "1"}},
-        {"_id": "2", "title": "", "text": "b", "metadata": {"root": "1", "metadata": {"url": "u"}}}]
+        {"_id": "2", "title": "", "text": "b", "metadata": {"root": "1", "metadata": {"url": "u"}}},
+    ]
 
 
 def test_columns_are_typed_where_their_values_agree(tmp_path: Path) -> None:
-    columns = {"text": ["a", "b"], "int": [1, 2], "float": [1, 0.5], "bool": [True, None],
-               "long": [1, 2**60], "big": [0.5, 2**60], "words": [["a"], []], "mixed": [1, "1"],
-               "none": [None, None], "deep": [{"k": [1, "x"]}, {}], "score": [np.float32(0.5), 1]}
+    columns = {
+        "text": ["a", "b"],
+        "int": [1, 2],
+        "float": [1, 0.5],
+        "bool": [True, None],
+        "long": [1, 2**60],
+        "big": [0.5, 2**60],
+        "words": [["a"], []],
+        "mixed": [1, "1"],
+        "none": [None, None],
+        "deep": [{"k": [1, "x"]}, {}],
+        "score": [np.float32(0.5), 1],
+    }
     rows = [{name: cells[i] for name, cells in columns.items()} for i in range(2)]
     for name in ("x.parquet", "x.hf"):
         write(tmp_path / name, rows, fields=list(columns))
     schema = pyarrow.parquet.read_schema(tmp_path / "x.parquet")
     assert {field.name: str(field.type) for field in schema} == {
-        "text": "string", "int": "int64", "float": "double", "bool": "bool", "long": "int64",
-        "big": "string", "words": "list<element: string>", "mixed": "string", "none": "null",
-        "deep": "string", "score": "double"}
+        "text": "string",
+        "int": "int64",
+        "float": "double",
+        "bool": "bool",
+        "long": "int64",
+        "big": "string",
+        "words": "list<element: string>",
+        "mixed": "string",
+        "none": "null",
+        "deep": "string",
+        "score": "double",
+    }
     back = [{"text": text.text, **text.meta} for text in read(tmp_path / "x.parquet")]
     assert back == rows
     dataset = datasets.load_from_disk(str(tmp_path / "x.hf"))

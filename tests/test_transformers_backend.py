@@ -6,12 +6,14 @@ import asyncio
 import math
 import re
 import shutil
+import sys
 
 import pytest
 
 from llmaug.backends.transformers import TransformersBackend
+from llmaug.backends.vllm import VllmBackend
 from llmaug.control_tokens import BREAK
-from llmaug.errors import BackendError, BackendStopped, ModelError, RequestRefused
+from llmaug.errors import BackendError, BackendStopped, MissingExtra, ModelError, RequestRefused
 from llmaug.request import Message, Request, Sampling
 
 torch = pytest.importorskip("torch")
@@ -20,9 +22,11 @@ transformers = pytest.importorskip("transformers")
 from llmaug.backends.chat_template import ChatTemplate  # noqa: E402
 from llmaug.backends.sampling import RowSampler, draw, draw_nucleus  # noqa: E402
 
-TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] "
-            "+ '<|im_end|>\n' }}{% endfor %}"
-            "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] "
+    "+ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CONTEXT = 256
 
@@ -37,11 +41,15 @@ def byte_tokenizer(template=TEMPLATE, normalizer=None):
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     tokenizer.add_special_tokens(
-        [AddedToken(t, special=True, normalized=normalizer is not None) for t in SPECIAL])
+        [AddedToken(t, special=True, normalized=normalizer is not None) for t in SPECIAL]
+    )
     tokenizer.add_tokens([AddedToken("    ", normalized=False), AddedToken("<tool>")])
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-        chat_template=template)
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=template,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +58,21 @@ def model_folder(tmp_path_factory):
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=CONTEXT,
-        initializer_range=0.3, bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id)).save_pretrained(folder)
+    transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=CONTEXT,
+            initializer_range=0.3,
+            bos_token_id=None,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    ).save_pretrained(folder)
     return str(folder)
 
 
@@ -64,6 +82,7 @@ def asking(text, *, seed=1, **sampling):
 
 def answers(folder, requests, **options):
     """Replies or errors to requests that are all sent at once."""
+
     async def ask():
         backend = TransformersBackend(folder, dtype="float32", **options)
         await backend.start()
@@ -75,14 +94,22 @@ def answers(folder, requests, **options):
     return asyncio.run(ask())
 
 
-MIXED = [asking("word " * (1 + 5 * i % 17), seed=i, max_tokens=6 + 3 * (i % 5),
-                temperature=(0.0, 0.7, 1.5)[i % 3], top_p=(1.0, 0.5, 0.9, 0.99)[i % 4])
-         for i in range(19)]
+MIXED = [
+    asking(
+        "word " * (1 + 5 * i % 17),
+        seed=i,
+        max_tokens=6 + 3 * (i % 5),
+        temperature=(0.0, 0.7, 1.5)[i % 3],
+        top_p=(1.0, 0.5, 0.9, 0.99)[i % 4],
+    )
+    for i in range(19)
+]
 
 
 def test_a_reply_does_not_depend_on_its_batch(model_folder):
-    alone, by_three, by_eight = (answers(model_folder, MIXED, batch_size=size, window=2 * size)
-                                 for size in (1, 3, 8))
+    alone, by_three, by_eight = (
+        answers(model_folder, MIXED, batch_size=size, window=2 * size) for size in (1, 3, 8)
+    )
     assert alone == by_three == by_eight
     assert len({reply.text for reply in alone}) == len(MIXED)
 
@@ -95,12 +122,15 @@ def test_seeds_decide_sampled_replies_and_not_greedy_ones(model_folder):
 
 
 def test_greedy_equals_plain_generate(model_folder):
-    reply, = answers(model_folder, [asking("hello", temperature=0.0)])
+    (reply,) = answers(model_folder, [asking("hello", temperature=0.0)])
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(model_folder)
-    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "hello"}],
-                                           add_generation_prompt=True, return_tensors="pt",
-                                           return_dict=True)
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "hello"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
     length = prompt.input_ids.shape[1]
     ids = model.generate(**prompt, do_sample=False, max_new_tokens=24)[0, length:]
     assert reply.text == tokenizer.decode(ids, skip_special_tokens=True)
@@ -117,10 +147,12 @@ def test_stop_strings_are_each_rows_own_and_cut_off(model_folder):
     requests = [asking("story", seed=i, max_tokens=60) for i in range(6)]
     whole = answers(model_folder, requests)
     stops = [re.search(r"[!-~]{2}", reply.text[3:]).group() for reply in whole]
-    stopped = answers(model_folder, [asking("story", seed=i, max_tokens=60, stop=("\0", stop))
-                                     for i, stop in enumerate(stops)])
+    stopped = answers(
+        model_folder,
+        [asking("story", seed=i, max_tokens=60, stop=("\0", stop)) for i, stop in enumerate(stops)],
+    )
     for free, reply, stop in zip(whole, stopped, stops, strict=True):
-        assert reply.text == free.text[:free.text.index(stop)]
+        assert reply.text == free.text[: free.text.index(stop)]
         assert reply.finish == "stop"
         assert reply.completion_tokens < free.completion_tokens
 
@@ -144,8 +176,9 @@ def test_a_row_beyond_the_context_is_refused_alone(model_folder):
     fits, too_long = answers(model_folder, [asking("a"), asking("a" * CONTEXT)])
     assert fits.finish
     assert isinstance(too_long, RequestRefused)
-    assert re.fullmatch(r"too long for the model's context \(2\d\d tokens, limit 232 .*\)",
-                        str(too_long))
+    assert re.fullmatch(
+        r"too long for the model's context \(2\d\d tokens, limit 232 .*\)", str(too_long)
+    )
 
 
 def test_text_cannot_forge_a_turn(model_folder):
@@ -224,8 +257,10 @@ def test_a_request_that_comes_during_a_batch_joins_the_next(model_folder):
     async def ask():
         backend = TransformersBackend(model_folder, dtype="float32", batch_size=2)
         await backend.start()
-        first = [asyncio.create_task(backend.complete(asking("a", seed=i, max_tokens=60)))
-                 for i in range(2)]
+        first = [
+            asyncio.create_task(backend.complete(asking("a", seed=i, max_tokens=60)))
+            for i in range(2)
+        ]
         await asyncio.sleep(0.05)
         late = await backend.complete(asking("b"))
         done = [task.done() for task in first]
@@ -242,8 +277,10 @@ def test_cancelling_and_closing_end_a_running_batch(model_folder, end):
     async def ask():
         backend = TransformersBackend(model_folder, dtype="float32", batch_size=2)
         await backend.start()
-        tasks = [asyncio.create_task(backend.complete(asking("a", seed=i, max_tokens=200)))
-                 for i in range(3)]
+        tasks = [
+            asyncio.create_task(backend.complete(asking("a", seed=i, max_tokens=200)))
+            for i in range(3)
+        ]
         await asyncio.sleep(0.05)
         if end == "cancel":
             for task in tasks:
@@ -288,7 +325,7 @@ def test_a_failing_model_stops_the_run_in_one_line(model_folder, monkeypatch):
         raise RuntimeError("device-side assert\nand a stack")
 
     monkeypatch.setattr(transformers.LlamaForCausalLM, "generate", broken)
-    error, = answers(model_folder, [asking("a")])
+    (error,) = answers(model_folder, [asking("a")])
     assert isinstance(error, BackendStopped)
     assert str(error).endswith("failed: device-side assert")
 
@@ -318,7 +355,9 @@ def test_a_hub_id_is_found_in_the_local_cache_by_its_commit(model_folder, tmp_pa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert TransformersBackend("org/tiny", dtype="float32").parameters == {
-        "dtype": "float32", "revision": commit}
+        "dtype": "float32",
+        "revision": commit,
+    }
     with pytest.raises(ModelError, match="cannot get org/other from the Hugging Face hub"):
         _ = TransformersBackend("org/other").folder
 
@@ -330,16 +369,29 @@ def test_windows_are_two_batches_unless_given(model_folder):
         TransformersBackend(model_folder, batch_size=0)
 
 
-@pytest.mark.parametrize(("files", "message"), [
-    ([], "no config.json"),
-    (["config.json"], "no safetensors"),
-    (["config.json", "model.safetensors"], "cannot load the model"),
-])
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no config.json"),
+        (["config.json"], "no safetensors"),
+        (["config.json", "model.safetensors"], "cannot load the model"),
+    ],
+)
 def test_a_folder_without_a_model_is_named(tmp_path, files, message):
     for name in files:
         (tmp_path / name).write_text("{}")
     with pytest.raises(ModelError, match=message):
         asyncio.run(TransformersBackend(str(tmp_path), dtype="float32").start())
+
+
+@pytest.mark.parametrize(
+    ("package", "backend"),
+    [("torch", TransformersBackend), ("transformers", TransformersBackend), ("vllm", VllmBackend)],
+)
+def test_a_missing_package_is_named_with_its_pip_line(model_folder, monkeypatch, package, backend):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=f"{package} is not installed; run: pip install"):
+        _ = backend(model_folder).window
 
 
 def test_unknown_dtypes_and_models_are_named(model_folder):
@@ -376,7 +428,7 @@ def test_the_nucleus_is_the_fewest_tokens_that_reach_top_p(top_p, scale):
     drawn = draw_nucleus(logits, torch.arange(rows) / rows, top_p=torch.full((rows, 1), top_p))
     ranked, order = logits[0].double().softmax(-1).sort(descending=True)
     size = 1 + int((ranked.cumsum(0) < top_p - 1e-6).sum())
-    allowed = set(order[:size + 1].tolist())
+    allowed = set(order[: size + 1].tolist())
     assert set(drawn.tolist()) <= allowed
     assert len(set(drawn.tolist())) > min(size, 3) / 2
 
@@ -384,8 +436,9 @@ def test_the_nucleus_is_the_fewest_tokens_that_reach_top_p(top_p, scale):
 def test_sampling_matches_the_softmax():
     rows = 20_000
     logits = torch.tensor([[1.0, 2.0, 0.5, -math.inf]])
-    sampler = RowSampler([asking("", seed=i, max_tokens=1, temperature=0.5)
-                          for i in range(rows)], device="cpu")
+    sampler = RowSampler(
+        [asking("", seed=i, max_tokens=1, temperature=0.5) for i in range(rows)], device="cpu"
+    )
     scores = sampler(None, logits.repeat(rows, 1))
     assert (scores.isfinite().sum(1) == 1).all()
     shares = torch.bincount(scores.argmax(1), minlength=4) / rows

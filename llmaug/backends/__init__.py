@@ -26,16 +26,19 @@ def backend(spec: str, **options: Any) -> Backend:
     """
     kind, colon, name = spec.partition(":")
     if kind not in KINDS or not colon:
-        raise BackendError(f"unknown language model {spec!r}; {did_you_mean(kind, KINDS)} "
-                           "(written as KIND:NAME)")
+        raise BackendError(
+            f"unknown language model {spec!r}; {did_you_mean(kind, KINDS)} (written as KIND:NAME)"
+        )
     if not name and kind != "fake":
         raise BackendError(f"{spec!r} names no model; write {KINDS[kind].split()[0]}")
     make = _maker(kind)
     accepted = inspect.signature(make).parameters
     for option in options:
         if option not in accepted:
-            raise BackendError(f"{kind} has no option {option!r}; "
-                               + did_you_mean(option, set(accepted) - {"model", "path"}))
+            raise BackendError(
+                f"{kind} has no option {option!r}; "
+                + did_you_mean(option, set(accepted) - {"model", "path"})
+            )
     made: Backend = make(**options) if kind == "fake" else make(name, **options)
     return made
 

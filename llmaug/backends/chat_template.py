@@ -21,8 +21,10 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, *, model: str) -> None:
         if not tokenizer.chat_template:
-            raise BackendStopped(f"{model} has no chat template, so it cannot be asked in "
-                                 "messages; use an instruction-tuned model")
+            raise BackendStopped(
+                f"{model} has no chat template, so it cannot be asked in "
+                "messages; use an instruction-tuned model"
+            )
         self.tokenizer = tokenizer
         self.control = control_tokens(tokenizer)
         # Any text may become the token for unknown words, so its number proves nothing.
@@ -39,11 +41,13 @@ class ChatTemplate:
         turns = [{"role": role, "content": self.neutral(content)} for role, content in messages]
         try:
             ids = self.tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
+                turns, add_generation_prompt=True, tokenize=True, return_dict=True
+            )["input_ids"]
         except TemplateError as error:
             roles = ", ".join(turn["role"] for turn in turns)
-            raise RequestRefused("the model's chat template does not accept messages of "
-                                 f"{roles}: {error}") from None
+            raise RequestRefused(
+                f"the model's chat template does not accept messages of {roles}: {error}"
+            ) from None
         return list(ids)
 
     def neutral(self, text: str) -> str:
@@ -54,8 +58,10 @@ class ChatTemplate:
         # A tokenizer that normalises text first may still find one (full-width letters, …).
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         if not self._telling.isdisjoint(ids):
-            raise RequestRefused("the text holds a control token of the model that cannot be "
-                                 "neutralised; remove it from the text")
+            raise RequestRefused(
+                "the text holds a control token of the model that cannot be "
+                "neutralised; remove it from the text"
+            )
         return text
 
 

@@ -19,8 +19,14 @@ class FakeBackend:
 
     parameters: Mapping[str, Any] = {}
 
-    def __init__(self, answer: Callable[[Request], str | Reply] | None = None, *,
-                 latency: float = 0.0, window: int = 64, name: str = "fake") -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], str | Reply] | None = None,
+        *,
+        latency: float = 0.0,
+        window: int = 64,
+        name: str = "fake",
+    ) -> None:
         self.name, self.window, self.latency = name, window, latency
         self.answer = answer or shuffled
         self.asked = 0
@@ -35,8 +41,9 @@ class FakeBackend:
         reply = self.answer(request)
         if isinstance(reply, Reply):
             return reply
-        return Reply(reply, "stop", sum(len(m.content) for m in request.messages) // 4,
-                     len(reply) // 4)
+        return Reply(
+            reply, "stop", sum(len(m.content) for m in request.messages) // 4, len(reply) // 4
+        )
 
     async def close(self) -> None:
         pass

@@ -49,7 +49,7 @@ class Loaded(NamedTuple):
     tokenizer: Any
     template: ChatTemplate
     context: int | None
-    ends: list[int]             # tokens that end a reply
+    ends: list[int]  # tokens that end a reply
     pad: int
 
 
@@ -79,9 +79,14 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=DTYPES[dtype], use_safetensors=True, **local).to(device).eval()
-    except Exception as error:      # a folder can be wrong in every way
+            model = (
+                AutoModelForCausalLM.from_pretrained(
+                    folder, dtype=DTYPES[dtype], use_safetensors=True, **local
+                )
+                .to(device)
+                .eval()
+            )
+    except Exception as error:  # a folder can be wrong in every way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"cannot load the model in {folder}: {reason}") from error
     template = ChatTemplate(tokenizer, model=str(folder))
@@ -90,8 +95,9 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
     pad = next((t for t in (tokenizer.pad_token_id, *ends) if t is not None), 0)
     # Only the request decides how a reply is drawn, not the settings that came with the model.
     model.generation_config = GenerationConfig(eos_token_id=ends or None, pad_token_id=pad)
-    return Loaded(model, tokenizer, template, getattr(settings, "max_position_embeddings", None),
-                  ends, pad)
+    return Loaded(
+        model, tokenizer, template, getattr(settings, "max_position_embeddings", None), ends, pad
+    )
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
@@ -119,7 +125,7 @@ def answer(loaded: Loaded, rows: Sequence[Row]) -> list[Reply]:
     try:
         return _answer(loaded, rows)
     except torch.OutOfMemoryError:
-        pass        # outside of the handler nothing refers to the tensors of the failed try
+        pass  # outside of the handler nothing refers to the tensors of the failed try
     torch.cuda.empty_cache()
     raise OutOfMemory
 
@@ -129,21 +135,28 @@ def _answer(loaded: Loaded, rows: Sequence[Row]) -> list[Reply]:
     longest = max(len(row.tokens) for row in rows)
     # Padding goes to the left: the reply continues from the last column.
     ids = torch.tensor([[loaded.pad] * (longest - len(row.tokens)) + row.tokens for row in rows])
-    mask = torch.tensor([[0] * (longest - len(row.tokens)) + [1] * len(row.tokens)
-                         for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row.tokens)) + [1] * len(row.tokens) for row in rows])
     stops = RowStops(loaded.tokenizer, rows, prompt_length=longest, device=device)
     sampler = RowSampler([row.request for row in rows], device=device)
     config = GenerationConfig(
-        max_new_tokens=max(row.request.sampling.max_tokens for row in rows), do_sample=False,
-        eos_token_id=loaded.ends or None, pad_token_id=loaded.pad)
+        max_new_tokens=max(row.request.sampling.max_tokens for row in rows),
+        do_sample=False,
+        eos_token_id=loaded.ends or None,
+        pad_token_id=loaded.pad,
+    )
     with torch.inference_mode():
         output = loaded.model.generate(
-            ids.to(device), attention_mask=mask.to(device), generation_config=config,
+            ids.to(device),
+            attention_mask=mask.to(device),
+            generation_config=config,
             logits_processor=LogitsProcessorList([sampler]),
-            stopping_criteria=StoppingCriteriaList([stops]))
+            stopping_criteria=StoppingCriteriaList([stops]),
+        )
     replies = output[:, longest:].tolist()
-    return [_reply(loaded, row, tokens[:stops.ended.get(i)])
-            for i, (row, tokens) in enumerate(zip(rows, replies, strict=True))]
+    return [
+        _reply(loaded, row, tokens[: stops.ended.get(i)])
+        for i, (row, tokens) in enumerate(zip(rows, replies, strict=True))
+    ]
 
 
 class RowStops:
@@ -152,15 +165,18 @@ class RowStops:
     `ended` holds the number of tokens of the rows that a stop string ended.
     """
 
-    def __init__(self, tokenizer: Any, rows: Sequence[Row], *, prompt_length: int,
-                 device: Any) -> None:
+    def __init__(
+        self, tokenizer: Any, rows: Sequence[Row], *, prompt_length: int, device: Any
+    ) -> None:
         self.tokenizer, self.rows, self.prompt_length = tokenizer, rows, prompt_length
-        self.limits = torch.tensor([row.request.sampling.max_tokens for row in rows],
-                                   device=device)
+        self.limits = torch.tensor([row.request.sampling.max_tokens for row in rows], device=device)
         self.ended: dict[int, int] = {}
         # A token holds at least one byte, so this many hold every stop string that just ended.
-        self.tails = {i: 2 + max(len(stop.encode()) for stop in row.request.sampling.stop)
-                      for i, row in enumerate(rows) if row.request.sampling.stop}
+        self.tails = {
+            i: 2 + max(len(stop.encode()) for stop in row.request.sampling.stop)
+            for i, row in enumerate(rows)
+            if row.request.sampling.stop
+        }
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         length = input_ids.shape[1] - self.prompt_length
@@ -169,7 +185,7 @@ class RowStops:
             if row.abandoned():
                 done[i] = True
         if self.tails:
-            recent = input_ids[:, self.prompt_length:][:, -max(self.tails.values()):].tolist()
+            recent = input_ids[:, self.prompt_length :][:, -max(self.tails.values()) :].tolist()
             for i, size in list(self.tails.items()):
                 text = self.tokenizer.decode(recent[i][-size:], skip_special_tokens=True)
                 if any(stop in text for stop in self.rows[i].request.sampling.stop):
@@ -181,12 +197,13 @@ class RowStops:
 
 def _reply(loaded: Loaded, row: Row, tokens: list[int]) -> Reply:
     sampling = row.request.sampling
-    tokens = tokens[:sampling.max_tokens]
+    tokens = tokens[: sampling.max_tokens]
     end = next((i for i, token in enumerate(tokens) if token in loaded.ends), None)
     count = len(tokens) if end is None else end + 1
-    text: str = loaded.tokenizer.decode(tokens[:end], skip_special_tokens=True,
-                                        clean_up_tokenization_spaces=False)
+    text: str = loaded.tokenizer.decode(
+        tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     found = [place for stop in sampling.stop if (place := text.find(stop)) >= 0]
     if found:
-        text = text[:min(found)]
+        text = text[: min(found)]
     return Reply(text, "stop" if found or end is not None else "length", len(row.tokens), count)

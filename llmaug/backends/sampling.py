@@ -13,9 +13,9 @@ import torch
 
 from llmaug.request import Request
 
-BLOCK = 256             # tokens that are summed before looking closer
-FIRST_LOOK = 64         # most likely tokens that usually hold the whole nucleus
-WIDER = 16              # times as many when they did not
+BLOCK = 256  # tokens that are summed before looking closer
+FIRST_LOOK = 64  # most likely tokens that usually hold the whole nucleus
+WIDER = 16  # times as many when they did not
 
 
 class RowSampler:
@@ -30,15 +30,17 @@ class RowSampler:
     def __init__(self, requests: Sequence[Request], *, device: Any) -> None:
         sampling = [request.sampling for request in requests]
         steps = max(s.max_tokens for s in sampling)
-        self.uniforms = torch.from_numpy(np.stack(
-            [_stream(request.seed, steps) for request in requests], axis=1)).to(device)
+        self.uniforms = torch.from_numpy(
+            np.stack([_stream(request.seed, steps) for request in requests], axis=1)
+        ).to(device)
         self.temperatures = torch.tensor([[s.temperature] for s in sampling], device=device)
         self.top_p = torch.tensor([[s.top_p] for s in sampling], device=device)
         self.step = 0
 
         def rows(chosen: Sequence[bool]) -> Any:
-            return torch.tensor([i for i, c in enumerate(chosen) if c], device=device,
-                                dtype=torch.long)
+            return torch.tensor(
+                [i for i, c in enumerate(chosen) if c], device=device, dtype=torch.long
+            )
 
         self.greedy = rows([s.temperature <= 0 for s in sampling])
         self.nucleus = rows([s.temperature > 0 and s.top_p < 1 for s in sampling])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from llmaug.backends.generation import Loaded, Row
 
 CPU_BATCH, GPU_BATCH = 32, 128
-MOST_TOKENS = 65_536        # of prompts and replies in one batch: bounds its memory
-LINGER = 0.01               # seconds without a new request after which a batch starts
+MOST_TOKENS = 65_536  # of prompts and replies in one batch: bounds its memory
+LINGER = 0.01  # seconds without a new request after which a batch starts
 
 
 @dataclass(eq=False, slots=True)
@@ -48,8 +48,15 @@ class TransformersBackend:
     by itself. A batch that does not fit into GPU memory is halved, for good.
     """
 
-    def __init__(self, model: str, *, window: int | None = None, batch_size: int | None = None,
-                 device: str | None = None, dtype: str | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        window: int | None = None,
+        batch_size: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
         for option, value in (("window", window), ("batch_size", batch_size)):
             if value is not None and value < 1:
                 raise BackendError(f"{option} must be at least 1, not {value}")
@@ -111,8 +118,10 @@ class TransformersBackend:
         tokens = self._loaded.template.tokens(request.messages)
         context = self._loaded.context
         if context is not None and len(tokens) > (most := context - request.sampling.max_tokens):
-            raise RequestRefused(f"too long for the model's context ({len(tokens)} tokens, limit "
-                                 f"{most} beside a reply of {request.sampling.max_tokens})")
+            raise RequestRefused(
+                f"too long for the model's context ({len(tokens)} tokens, limit "
+                f"{most} beside a reply of {request.sampling.max_tokens})"
+            )
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._pool.append(_Waiting(Row(request, tokens, future.done), future))
         if self._worker is None:
@@ -157,7 +166,7 @@ class TransformersBackend:
         ranked = sorted(self._pool, key=lambda waiting: waiting.size)
         place = next(i for i, waiting in enumerate(ranked) if waiting is oldest)
         start = max(0, min(place - self.batch_size // 2, len(ranked) - self.batch_size))
-        batch = ranked[start:start + self.batch_size]
+        batch = ranked[start : start + self.batch_size]
         while len(batch) > 1 and _tokens(batch) > MOST_TOKENS:
             batch.remove(batch[-1] if batch[-1] is not oldest else batch[0])
         chosen = set(batch)
@@ -169,7 +178,8 @@ class TransformersBackend:
         rows = [waiting.row for waiting in batch]
         try:
             replies = await asyncio.get_running_loop().run_in_executor(
-                self._thread, generation.answer, self._loaded, rows)
+                self._thread, generation.answer, self._loaded, rows
+            )
         except generation.OutOfMemory:
             self._halve(batch)
             return
@@ -188,8 +198,11 @@ class TransformersBackend:
             self.batch_size = max(1, len(batch) // 2)
             self._pool = [*batch, *self._pool]
         elif not batch[0].future.done():
-            batch[0].future.set_exception(RequestRefused(
-                f"too long for the memory of {self.device} ({batch[0].size[1]} tokens)"))
+            batch[0].future.set_exception(
+                RequestRefused(
+                    f"too long for the memory of {self.device} ({batch[0].size[1]} tokens)"
+                )
+            )
 
 
 def _tokens(batch: list[_Waiting]) -> int:

@@ -10,45 +10,30 @@ from collections.abc import Mapping
 from functools import cached_property
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmaug.backends.chat_template import ChatTemplate
+from llmaug.backends.vllm_names import VllmNames, vllm_names
 from llmaug.backends.weights import identity, model_folder
 from llmaug.errors import (
     BackendError,
     BackendStopped,
-    MissingExtra,
     ModelError,
     RequestRefused,
     Unavailable,
 )
 from llmaug.request import Reply, Request
 
-CPU_SLOTS, GPU_SLOTS = 128, 256     # sequences that the engine works on at once
-CPU_KEYS_AND_VALUES = 2 * 2**30     # bytes; vLLM would take nearly all memory of the machine
-# What vLLM and the processes that it starts read: quiet, and nothing reported to anybody. A value
-# that the user has set stays.
-ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1",
-               "TORCH_CPP_LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore::FutureWarning"}
+CPU_SLOTS, GPU_SLOTS = 128, 256  # sequences that the engine works on at once
+CPU_KEYS_AND_VALUES = 2 * 2**30  # bytes; vLLM would take nearly all memory of the machine
 # Engine arguments that decide how fast replies come, not what they say.
-PACE_ONLY = {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "max_model_len",
-             "kv_cache_memory_bytes"}
-
-
-class _Vllm(NamedTuple):
-    """The names that are used of vLLM, imported in one place."""
-
-    engine: Any
-    engine_args: Any
-    usage: Any
-    sampling: Any
-    structured: Any
-    structured_config: Any
-    final_only: Any
-    prompt: Any
-    dead: Any
-    refused: tuple[type[Exception], ...]
-    on_cpu: bool
+PACE_ONLY = {
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "gpu_memory_utilization",
+    "max_model_len",
+    "kv_cache_memory_bytes",
+}
 
 
 class VllmBackend:
@@ -61,9 +46,15 @@ class VllmBackend:
     `quantization`, `max_num_seqs`, …).
     """
 
-    def __init__(self, model: str, *, window: int | None = None, max_model_len: int | None = None,
-                 dtype: str | None = None,
-                 engine_args: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        window: int | None = None,
+        max_model_len: int | None = None,
+        dtype: str | None = None,
+        engine_args: Mapping[str, Any] | None = None,
+    ) -> None:
         if window is not None and window < 1:
             raise BackendError(f"window must be at least 1, not {window}")
         self.model, self.name = model, f"vllm:{model}"
@@ -72,8 +63,9 @@ class VllmBackend:
         if max_model_len is not None:
             self.engine_args["max_model_len"] = max_model_len
         if self.engine_args.get("trust_remote_code"):
-            raise BackendError("trust_remote_code would run code from the model's folder; "
-                               "llmaug does not do that")
+            raise BackendError(
+                "trust_remote_code would run code from the model's folder; llmaug does not do that"
+            )
         self._given_window = window
         self._engine: Any = None
         self._template: ChatTemplate | None = None
@@ -84,8 +76,10 @@ class VllmBackend:
     @cached_property
     def slots(self) -> int:
         """How many sequences the engine works on at once."""
-        return int(self.engine_args.get("max_num_seqs")
-                   or (CPU_SLOTS if _vllm().on_cpu else GPU_SLOTS))
+        return int(
+            self.engine_args.get("max_num_seqs")
+            or (CPU_SLOTS if vllm_names().on_cpu else GPU_SLOTS)
+        )
 
     @cached_property
     def window(self) -> int:
@@ -108,31 +102,46 @@ class VllmBackend:
         self._engine, self._template = await asyncio.shield(self._loading)
 
     def _load(self) -> tuple[Any, ChatTemplate]:
-        vllm = _vllm()
+        vllm = vllm_names()
         template = ChatTemplate(_tokenizer(self.folder), model=str(self.folder))
         # The engine's processes inherit which signals are blocked. They would end at once on
         # Ctrl-C, and with them the requests that this process still wants to finish.
-        resource_tracker.ensure_running()       # as this lets SIGINT through again
+        resource_tracker.ensure_running()  # as this lets SIGINT through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            arguments = vllm.engine_args(**{**self._defaults(vllm), **self.engine_args,
-                                            "model": str(self.folder), "trust_remote_code": False})
+            arguments = vllm.engine_args(
+                **{
+                    **self._defaults(vllm),
+                    **self.engine_args,
+                    "model": str(self.folder),
+                    "trust_remote_code": False,
+                }
+            )
             # The defaults of offline use: throughput before the time to the first token.
             return vllm.engine.from_engine_args(
-                arguments, usage_context=vllm.usage.LLM_CLASS), template
-        except Exception as error:      # arguments, memory, architecture, a dead child process
-            raise BackendStopped(f"vLLM does not start with {self.model}: {_line(error)} (its log "
-                                 "is above; VLLM_LOGGING_LEVEL=INFO shows more)") from error
+                arguments, usage_context=vllm.usage.LLM_CLASS
+            ), template
+        except Exception as error:  # arguments, memory, architecture, a dead child process
+            raise BackendStopped(
+                f"vLLM does not start with {self.model}: {_line(error)} (its log "
+                "is above; VLLM_LOGGING_LEVEL=INFO shows more)"
+            ) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _defaults(self, vllm: _Vllm) -> dict[str, Any]:
-        defaults = {"dtype": self.dtype, "max_num_seqs": self.slots, "enable_prefix_caching": True,
-                    "disable_log_stats": True, "use_tqdm_on_load": False,
-                    # Where a schema allows white space a model can fill its limit with it (vLLM
-                    # issue 38696). 0.32 reads this here and not from the request.
-                    "structured_outputs_config": vllm.structured_config(
-                        backend="xgrammar", disable_any_whitespace=True)}
+    def _defaults(self, vllm: VllmNames) -> dict[str, Any]:
+        defaults = {
+            "dtype": self.dtype,
+            "max_num_seqs": self.slots,
+            "enable_prefix_caching": True,
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+            # Where a schema allows white space a model can fill its limit with it (vLLM
+            # issue 38696). 0.32 reads this here and not from the request.
+            "structured_outputs_config": vllm.structured_config(
+                backend="xgrammar", disable_any_whitespace=True
+            ),
+        }
         if vllm.on_cpu:
             # On the CPU a prompt that is read in parts takes the engine down if it has a seed
             # ("CPU Generator does not use offset", 0.32), so prompts are read whole.
@@ -144,23 +153,28 @@ class VllmBackend:
     async def complete(self, request: Request) -> Reply:
         if self._engine is None or self._template is None:
             raise BackendStopped(f"{self.name} is not running; await start() first")
-        vllm, sampling = _vllm(), request.sampling
+        vllm, sampling = vllm_names(), request.sampling
         tokens = self._template.tokens(request.messages)
         most = self._engine.model_config.max_model_len - sampling.max_tokens
         if len(tokens) > most:
-            raise RequestRefused(f"too long for the model's context ({len(tokens)} tokens, limit "
-                                 f"{most} beside a reply of {sampling.max_tokens})")
+            raise RequestRefused(
+                f"too long for the model's context ({len(tokens)} tokens, limit "
+                f"{most} beside a reply of {sampling.max_tokens})"
+            )
         name = f"llmaug-{next(self._numbers)}"
         self._asked.add(name)
         output = None
         try:
             # Cancelling this task ends the loop, on which vLLM aborts the request.
             async for part in self._engine.generate(
-                    vllm.prompt(prompt_token_ids=tokens), self._parameters(vllm, request), name):
+                vllm.prompt(prompt_token_ids=tokens), self._parameters(vllm, request), name
+            ):
                 output = part
         except vllm.dead:
-            raise BackendStopped("vLLM's engine has died (set VLLM_LOGGING_LEVEL=INFO to see "
-                                 "why); run the same command again to continue") from None
+            raise BackendStopped(
+                "vLLM's engine has died (set VLLM_LOGGING_LEVEL=INFO to see "
+                "why); run the same command again to continue"
+            ) from None
         except vllm.refused as error:
             raise RequestRefused(f"vLLM refuses the request: {_line(error)}") from None
         except Exception as error:
@@ -172,19 +186,28 @@ class VllmBackend:
         if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
             raise Unavailable("vLLM ended the request without a reply")
         reply = output.outputs[0]
-        return Reply(reply.text, "stop" if reply.finish_reason == "stop" else "length",
-                     len(tokens), len(reply.token_ids))
+        return Reply(
+            reply.text,
+            "stop" if reply.finish_reason == "stop" else "length",
+            len(tokens),
+            len(reply.token_ids),
+        )
 
     @staticmethod
-    def _parameters(vllm: _Vllm, request: Request) -> Any:
+    def _parameters(vllm: VllmNames, request: Request) -> Any:
         sampling = request.sampling
         structured = None
         if sampling.schema is not None:
             structured = vllm.structured(json=dict(sampling.schema), disable_any_whitespace=True)
         return vllm.sampling(
-            max_tokens=sampling.max_tokens, temperature=sampling.temperature,
-            top_p=sampling.top_p, stop=list(sampling.stop) or None, seed=request.seed % 2**31,
-            output_kind=vllm.final_only, structured_outputs=structured)
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            stop=list(sampling.stop) or None,
+            seed=request.seed % 2**31,
+            output_kind=vllm.final_only,
+            structured_outputs=structured,
+        )
 
     async def close(self) -> None:
         """End the engine and its process; requests in flight end with `BackendStopped`."""
@@ -204,8 +227,7 @@ def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True,
-                                             trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise ModelError(f"cannot load the tokenizer in {folder}: {_line(error)}") from error
 
@@ -213,35 +235,3 @@ def _tokenizer(folder: Path) -> Any:
 def _line(error: Exception) -> str:
     """The first line of an error's message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _vllm() -> _Vllm:
-    """vLLM's names; raises `MissingExtra`, or `BackendStopped` for a version without them."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    try:
-        import vllm
-    except ImportError:
-        raise MissingExtra("vllm", "vllm") from None
-    try:
-        from vllm import SamplingParams, TokensPrompt
-        from vllm.config import StructuredOutputsConfig
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.platforms import current_platform
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-        from vllm.usage.usage_lib import UsageContext
-        from vllm.v1.engine.async_llm import AsyncLLM
-        from vllm.v1.engine.exceptions import EngineDeadError
-    except ImportError as error:
-        raise BackendStopped(f"vllm {vllm.__version__} is not as llmaug knows it ({error}); "
-                             "install a version from 0.18 to 0.32") from None
-    refused: tuple[type[Exception], ...] = (ValueError, TypeError)
-    try:
-        from vllm.exceptions import VLLMClientError
-
-        refused = (*refused, VLLMClientError)
-    except ImportError:
-        pass        # older versions refuse with ValueError
-    return _Vllm(AsyncLLM, AsyncEngineArgs, UsageContext, SamplingParams, StructuredOutputsParams,
-                 StructuredOutputsConfig, RequestOutputKind.FINAL_ONLY, TokensPrompt,
-                 EngineDeadError, refused, current_platform.is_cpu())

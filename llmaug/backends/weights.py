@@ -39,7 +39,7 @@ def identity(folder: Path) -> dict[str, str]:
         return {"revision": folder.name}
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
-        if path.name != models.MANIFEST:        # says when it was pulled, not what
+        if path.name != models.MANIFEST:  # says when it was pulled, not what
             digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return {"weights": models.fingerprint(folder), "settings": digest.hexdigest()[:12]}
 
@@ -51,6 +51,6 @@ def _from_hub(repository: str) -> Path:
         raise MissingExtra("huggingface_hub", "transformers") from None
     try:
         return Path(snapshot_download(repository, allow_patterns=WANTED))
-    except Exception as error:      # many kinds: offline, gated, unknown, disk full
+    except Exception as error:  # many kinds: offline, gated, unknown, disk full
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"cannot get {repository} from the Hugging Face hub: {reason}") from None

@@ -15,9 +15,9 @@ from llmaug.formats.jsonl import dumped, plain
 from llmaug.formats.source import Fault
 from llmaug.formats.table import unknown_field
 
-EXACT = 2**53                       # whole numbers up to here are exact as floats
-ROWS, SIZE = 10_000, 16 * 2**20     # rows and bytes of JSON in one batch, at most
-JSON_MARK = {b"llmaug": b"json"}    # on a column whose cells are JSON text of any kind
+EXACT = 2**53  # whole numbers up to here are exact as floats
+ROWS, SIZE = 10_000, 16 * 2**20  # rows and bytes of JSON in one batch, at most
+JSON_MARK = {b"llmaug": b"json"}  # on a column whose cells are JSON text of any kind
 SCALARS = ("null", "bool", "int", "long", "float", "string")
 
 
@@ -71,8 +71,14 @@ def _is_json(kind: Any) -> bool:
     types = library().types
     if types.is_list(kind) or types.is_large_list(kind):
         return _is_json(kind.value_type)
-    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating,
-             types.is_boolean, types.is_null)
+    tests = (
+        types.is_string,
+        types.is_large_string,
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_null,
+    )
     return any(test(kind) for test in tests)
 
 
@@ -103,7 +109,7 @@ class Spool:
             try:
                 line = orjson.dumps(cells, plain, orjson.OPT_SERIALIZE_NUMPY)
             except TypeError:
-                line = dumped(row, number=self.count)      # says which row it is
+                line = dumped(row, number=self.count)  # says which row it is
             self._file.write(line + b"\n")
             for column, cell in enumerate(cells):
                 kinds[column] = joined(kinds[column], kind_of(cell))
@@ -111,10 +117,16 @@ class Spool:
     def schema(self, *, marked: bool) -> Any:
         """The columns' types; `marked` says on those of JSON text that they are such."""
         pa = library()
-        return pa.schema([
-            pa.field(name, _arrow_type(kind),
-                     metadata=JSON_MARK if kind == "json" and marked else None)
-            for name, kind in zip(self.fields, self.kinds, strict=True)])
+        return pa.schema(
+            [
+                pa.field(
+                    name,
+                    _arrow_type(kind),
+                    metadata=JSON_MARK if kind == "json" and marked else None,
+                )
+                for name, kind in zip(self.fields, self.kinds, strict=True)
+            ]
+        )
 
     def batches(self, schema: Any) -> Iterator[Any]:
         """The rows as record batches."""
@@ -136,15 +148,17 @@ class Spool:
         arrays = []
         for field, kind, cells in zip(schema, self.kinds, columns, strict=True):
             if kind == "json":
-                cells = tuple(None if cell is None else orjson.dumps(cell).decode()
-                              for cell in cells)
+                cells = tuple(
+                    None if cell is None else orjson.dumps(cell).decode() for cell in cells
+                )
             arrays.append(pa.array(cells, type=field.type))
         return pa.record_batch(arrays, schema=schema)
 
 
 @contextlib.contextmanager
-def spooled(rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str],
-            beside: Path) -> Iterator[Spool]:
+def spooled(
+    rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str], beside: Path
+) -> Iterator[Spool]:
     """All rows in a spool on the disk of `beside`, where there must be room for them anyway."""
     with tempfile.TemporaryFile(dir=beside.parent) as file:
         spool = Spool(file, fields)
@@ -186,13 +200,21 @@ def joined(one: str, other: str) -> str:
     if len(lists) == 2:
         inner = joined(*lists)
         return f"list of {inner}" if inner in SCALARS else "json"
-    return {frozenset({"int", "float"}): "float",
-            frozenset({"int", "long"}): "long"}.get(frozenset({one, other}), "json")
+    return {frozenset({"int", "float"}): "float", frozenset({"int", "long"}): "long"}.get(
+        frozenset({one, other}), "json"
+    )
 
 
 def _arrow_type(kind: str) -> Any:
     pa = library()
     if kind.startswith("list of "):
         return pa.list_(_arrow_type(kind.removeprefix("list of ")))
-    return {"null": pa.null(), "bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(),
-            "float": pa.float64(), "string": pa.string(), "json": pa.string()}[kind]
+    return {
+        "null": pa.null(),
+        "bool": pa.bool_(),
+        "int": pa.int64(),
+        "long": pa.int64(),
+        "float": pa.float64(),
+        "string": pa.string(),
+        "json": pa.string(),
+    }[kind]

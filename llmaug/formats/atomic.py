@@ -22,7 +22,7 @@ def new_file(path: Path) -> Iterator[Path]:
     After an error the unfinished file is gone and the old one is as it was.
     """
     with _explained(path):
-        path = Path(os.path.realpath(path))     # a link stays a link
+        path = Path(os.path.realpath(path))  # a link stays a link
         check_file(path)
         unfinished = _beside(path)
         try:
@@ -77,17 +77,18 @@ def check_folder(path: Path, *, ours: Callable[[str], bool]) -> None:
         raise OutputError(f"{path} exists and is not a folder; name another output")
     for file in sorted(path.iterdir()):
         if not ours(file.name):
-            raise OutputError(f"{path} holds {file.name}, which would be lost; name another "
-                              "output")
+            raise OutputError(f"{path} holds {file.name}, which would be lost; name another output")
 
 
 def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; make it first: "
-                          f"mkdir -p {path.parent}")
+        raise OutputError(
+            f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}"
+        )
     if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"no permission to write in the folder {path.parent}; name another "
-                          "output")
+        raise OutputError(
+            f"no permission to write in the folder {path.parent}; name another output"
+        )
 
 
 def _beside(path: Path) -> Path:
@@ -109,6 +110,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise OutputError(f"disk full while writing {path}; free space and run the same "
-                              "command again") from None
+            raise OutputError(
+                f"disk full while writing {path}; free space and run the same command again"
+            ) from None
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None

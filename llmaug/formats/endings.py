@@ -25,20 +25,31 @@ from llmaug.formats.trec import Topics, looks_like_topics
 Rows = Iterable[Mapping[str, Any]]
 
 READ_LINES: dict[str, Callable[[Path], Source]] = {
-    ".jsonl": JsonLines, ".ndjson": JsonLines, ".csv": Table,
-    ".tsv": functools.partial(Table, delimiter=TAB), ".txt": PlainText,
-    ".topics": Topics, ".trec": Topics,
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".csv": Table,
+    ".tsv": functools.partial(Table, delimiter=TAB),
+    ".txt": PlainText,
+    ".topics": Topics,
+    ".trec": Topics,
 }
 WRITE_LINES: dict[str, Callable[..., int]] = {
-    ".jsonl": write_json_lines, ".ndjson": write_json_lines, ".csv": write_table,
-    ".tsv": functools.partial(write_table, delimiter=TAB), ".txt": write_plain_text,
+    ".jsonl": write_json_lines,
+    ".ndjson": write_json_lines,
+    ".csv": write_table,
+    ".tsv": functools.partial(write_table, delimiter=TAB),
+    ".txt": write_plain_text,
 }
 PACKED = (".gz", ".zst")
-LEVEL = 6                       # of gzip
-READABLE = (f"{', '.join(READ_LINES)} (each also with .gz or .zst), .parquet, a BEIR folder, "
-            "a folder made by datasets.save_to_disk")
-WRITABLE = (f"{', '.join(WRITE_LINES)} (each also with .gz or .zst), .parquet, .beir for a BEIR "
-            "folder, .hf for a Hugging Face dataset")
+LEVEL = 6  # of gzip
+READABLE = (
+    f"{', '.join(READ_LINES)} (each also with .gz or .zst), .parquet, a BEIR folder, "
+    "a folder made by datasets.save_to_disk"
+)
+WRITABLE = (
+    f"{', '.join(WRITE_LINES)} (each also with .gz or .zst), .parquet, .beir for a BEIR "
+    "folder, .hf for a Hugging Face dataset"
+)
 
 
 def ending(path: Path) -> str:
@@ -68,8 +79,10 @@ def source(name: str | Path) -> Source:
         if looks_like_topics(path):
             return Topics(path)
         if form == ".json":
-            raise TextError(f"{path}: JSON is read as lines only; make them with: "
-                            f"jq -c '.[]' {path} > {path.with_suffix('.jsonl')}")
+            raise TextError(
+                f"{path}: JSON is read as lines only; make them with: "
+                f"jq -c '.[]' {path} > {path.with_suffix('.jsonl')}"
+            )
     if form not in READ_LINES:
         raise TextError(f"{path}: the ending says no format that is read: {READABLE}")
     return READ_LINES[form](path)
@@ -80,8 +93,10 @@ def _folder(path: Path, split: str | None) -> Source:
         return SavedDataset(path, split=split)
     if (path / CORPUS).is_file():
         return BeirCorpus(path)
-    raise TextError(f"the folder {path} has neither {CORPUS} (BEIR) nor {huggingface.DATASET} "
-                    "(a Hugging Face dataset); name a file in it")
+    raise TextError(
+        f"the folder {path} has neither {CORPUS} (BEIR) nor {huggingface.DATASET} "
+        "(a Hugging Face dataset); name a file in it"
+    )
 
 
 def check_output(path: Path) -> None:
@@ -135,7 +150,7 @@ def _our_dataset(name: str) -> bool:
     return bool(re.fullmatch(r"data-\d+-of-\d+\.arrow|dataset_info\.json|state\.json", name))
 
 
-Folder = tuple[Callable[..., int], Callable[[str], bool]]   # how to write it, what may be in it
+Folder = tuple[Callable[..., int], Callable[[str], bool]]  # how to write it, what may be in it
 FOLDERS: dict[str, Folder] = {
     ".beir": (write_beir, lambda name: name == CORPUS),
     ".hf": (write_dataset, _our_dataset),

@@ -8,8 +8,8 @@ from typing import Any
 from llmaug.errors import did_you_mean
 from llmaug.formats.source import Fault
 
-SHOWN, LONGEST = 12, 60     # names in a message, and characters of a name or id in it
-SURE = 2.0**53              # a float stands for one number only below this
+SHOWN, LONGEST = 12, 60  # names in a message, and characters of a name or id in it
+SURE = 2.0**53  # a float stands for one number only below this
 
 
 def text_fault(row: Mapping[str, Any], name: str) -> Fault:
@@ -30,8 +30,9 @@ def id_in(row: Mapping[str, Any], name: str) -> str | Fault:
     if isinstance(id, str):
         return id or Fault("bad id", f"the id in {name!r} is empty")
     if isinstance(id, float) and not abs(id) < SURE:
-        return Fault("bad id", f"the id in {name!r} has more digits than a number keeps; write "
-                     "it in quotes")
+        return Fault(
+            "bad id", f"the id in {name!r} has more digits than a number keeps; write it in quotes"
+        )
     if isinstance(id, bool) or not isinstance(id, int | float):
         return Fault("bad id", f"the field {name!r} holds {kind(id)}, not a string or a number")
     return str(id)
@@ -56,6 +57,12 @@ def short(name: str) -> str:
 
 def kind(value: Any) -> str:
     """What a value is, in the words of JSON."""
-    names = {bool: "true or false", int: "a number", float: "a number", list: "a list",
-             dict: "an object", type(None): "null"}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+        type(None): "null",
+    }
     return names.get(type(value), "bytes" if isinstance(value, bytes) else type(value).__name__)

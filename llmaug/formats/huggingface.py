@@ -13,7 +13,7 @@ from llmaug.errors import MissingExtra, TextError, did_you_mean
 from llmaug.formats import arrow
 from llmaug.formats.source import RawRow
 
-ROWS = 1_024                                    # rows in memory at once
+ROWS = 1_024  # rows in memory at once
 DATASET, SPLITS = "dataset_info.json", "dataset_dict.json"
 
 
@@ -41,8 +41,9 @@ class SavedDataset:
             return datasets.load_from_disk(str(self.path)).with_format("arrow")
         except (OSError, ValueError, LookupError, TypeError) as error:
             reason = " ".join(str(error).split())
-            raise TextError(f"{self.path} is not a dataset made by save_to_disk: {reason}"
-                            ) from None
+            raise TextError(
+                f"{self.path} is not a dataset made by save_to_disk: {reason}"
+            ) from None
 
     def columns(self) -> Sequence[str]:
         return list(self._dataset.column_names)
@@ -55,8 +56,11 @@ class SavedDataset:
 
     def files(self) -> list[Path]:
         # The library leaves caches of its own in the folder; they are not part of the rows.
-        return [file for file in self.path.iterdir()
-                if file.is_file() and not file.name.startswith(("cache-", "tmp", "."))]
+        return [
+            file
+            for file in self.path.iterdir()
+            if file.is_file() and not file.name.startswith(("cache-", "tmp", "."))
+        ]
 
     def row_estimate(self) -> int:
         return int(self._dataset.num_rows)
@@ -70,13 +74,16 @@ def _split_folder(folder: Path, split: str | None) -> Path:
     try:
         splits = [str(name) for name in orjson.loads((folder / SPLITS).read_bytes())["splits"]]
     except (OSError, ValueError, KeyError, TypeError):
-        raise TextError(f"{folder / SPLITS} does not list its splits; save the dataset "
-                        "again") from None
+        raise TextError(
+            f"{folder / SPLITS} does not list its splits; save the dataset again"
+        ) from None
     if split is None and len(splits) == 1:
         return folder / splits[0]
     if split is None:
-        raise TextError(f"{folder} has several splits; name one: "
-                        + ", ".join(f"{folder}#{name}" for name in splits))
+        raise TextError(
+            f"{folder} has several splits; name one: "
+            + ", ".join(f"{folder}#{name}" for name in splits)
+        )
     if split not in splits:
         raise TextError(f"{folder} has no split {split!r}; {did_you_mean(split, splits)}")
     return folder / split
@@ -86,8 +93,7 @@ def is_dataset(folder: Path) -> bool:
     return (folder / DATASET).is_file() or (folder / SPLITS).is_file()
 
 
-def write_dataset(folder: Path, rows: Iterable[Mapping[str, Any]], *,
-                  fields: Sequence[str]) -> int:
+def write_dataset(folder: Path, rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str]) -> int:
     """A dataset that `datasets.load_from_disk` reads; typed as in Parquet, without the marks."""
     datasets, pa = library(), arrow.library()
     stream = folder.with_name(folder.name + ".arrow")
@@ -97,12 +103,16 @@ def write_dataset(folder: Path, rows: Iterable[Mapping[str, Any]], *,
             with stream.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
                 for batch in spool.batches(schema):
                     writer.write_batch(batch)
-                if not spool.count:     # the library opens no stream without a batch
-                    writer.write_batch(pa.record_batch(
-                        [pa.array([], field.type) for field in schema], schema=schema))
+                if not spool.count:  # the library opens no stream without a batch
+                    writer.write_batch(
+                        pa.record_batch(
+                            [pa.array([], field.type) for field in schema], schema=schema
+                        )
+                    )
         with _without_progress(datasets):
             datasets.Dataset.from_file(str(stream)).save_to_disk(
-                str(folder), num_shards=None if spool.count else 1)
+                str(folder), num_shards=None if spool.count else 1
+            )
     finally:
         stream.unlink(missing_ok=True)
     return spool.count

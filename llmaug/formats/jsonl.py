@@ -17,7 +17,7 @@ from llmaug.formats.source import Fault, RawRow
 
 DUMP = orjson.OPT_SERIALIZE_NUMPY
 CORPUS = "corpus.jsonl"
-DEEP = 200          # brackets in a line before it can be nested too deeply to be written again
+DEEP = 200  # brackets in a line before it can be nested too deeply to be written again
 
 
 class JsonLines(LineFile):
@@ -37,8 +37,12 @@ class JsonLines(LineFile):
                 continue
             if type(row) is dict:
                 deep = line.count(b"[") + line.count(b"{") > DEEP and _too_deep(row)
-                yield number, Fault("nested too deeply", "lists or objects stand too deeply in "
-                                    "each other") if deep else row
+                yield (
+                    number,
+                    Fault("nested too deeply", "lists or objects stand too deeply in each other")
+                    if deep
+                    else row,
+                )
             else:
                 yield number, Fault("not an object", "the line is JSON but not an object {…}")
 
@@ -67,8 +71,9 @@ class BeirCorpus(JsonLines):
         super().__init__(folder / CORPUS)
 
 
-def write_json_lines(file: BinaryIO, rows: Iterable[Mapping[str, Any]], *,
-                     fields: Sequence[str]) -> int:
+def write_json_lines(
+    file: BinaryIO, rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str]
+) -> int:
     """One JSON object a line, each with its own fields whatever `fields` says."""
     count = 0
     for count, row in enumerate(rows, 1):
@@ -87,8 +92,12 @@ def _document(row: Mapping[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in row.items() if name not in named}
     if not rest.get("metadata", True):
         del rest["metadata"]
-    return {"_id": row.get("id", ""), "title": row.get("title") or "", "text": row.get("text", ""),
-            "metadata": rest}
+    return {
+        "_id": row.get("id", ""),
+        "title": row.get("title") or "",
+        "text": row.get("text", ""),
+        "metadata": rest,
+    }
 
 
 def dumped(row: Any, *, number: int) -> bytes:
@@ -97,8 +106,9 @@ def dumped(row: Any, *, number: int) -> bytes:
         return orjson.dumps(row, plain, DUMP)
     except TypeError as error:
         where = row.get("id", "") if isinstance(row, Mapping) else ""
-        raise OutputError(f"row {number} (id {where!r}) cannot be written as JSON: "
-                          f"{error}") from None
+        raise OutputError(
+            f"row {number} (id {where!r}) cannot be written as JSON: {error}"
+        ) from None
 
 
 def plain(value: Any) -> Any:

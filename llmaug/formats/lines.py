@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, cast
 from llmaug.errors import MissingExtra, OutputError, TextError
 from llmaug.formats.source import Fault, RawRow
 
-LONGEST = 32 * 2**20        # bytes in a line; a longer one is a row that cannot be read
-SAMPLE = 2**20              # bytes from which the number of rows is estimated
+LONGEST = 32 * 2**20  # bytes in a line; a longer one is a row that cannot be read
+SAMPLE = 2**20  # bytes from which the number of rows is estimated
 BOM = b"\xef\xbb\xbf"
 # A few bytes of Zstandard may stand for a thousand times as many: small bites keep memory small.
 BITE = 8 * 2**10
@@ -30,7 +30,7 @@ class LineFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.suffix.lower() == ".zst":
-            zstandard()     # missing? say so before any work is done
+            zstandard()  # missing? say so before any work is done
 
     def columns(self) -> Sequence[str] | None:
         return None
@@ -64,12 +64,15 @@ class PlainText(LineFile):
             except UnicodeDecodeError as error:
                 yield number, invalid_utf8(error)
                 continue
-            yield number, Fault("NUL byte", "the line holds a NUL byte") if "\0" in text else {
-                "text": text}
+            yield (
+                number,
+                Fault("NUL byte", "the line holds a NUL byte") if "\0" in text else {"text": text},
+            )
 
 
-def write_plain_text(file: BinaryIO, rows: Iterable[Mapping[str, Any]], *,
-                     fields: Sequence[str]) -> int:
+def write_plain_text(
+    file: BinaryIO, rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str]
+) -> int:
     """One text a line and nothing else; a line break inside a text becomes a space."""
     count = 0
     for count, row in enumerate(rows, 1):
@@ -77,8 +80,9 @@ def write_plain_text(file: BinaryIO, rows: Iterable[Mapping[str, Any]], *,
         try:
             file.write(text.replace("\n", " ").replace("\r", " ").encode() + b"\n")
         except UnicodeEncodeError:
-            raise OutputError(f"row {count} holds half a surrogate pair, which is not a "
-                              "character; remove it") from None
+            raise OutputError(
+                f"row {count} holds half a surrogate pair, which is not a character; remove it"
+            ) from None
     return count
 
 
@@ -90,7 +94,7 @@ def numbered(path: Path) -> Iterator[tuple[int, bytes | Fault]]:
         for line in chunks:
             number += 1
             if number == 1 and line.startswith(BOM):
-                line = line[len(BOM):]
+                line = line[len(BOM) :]
             if len(line) == LONGEST and not line.endswith(b"\n"):
                 for rest in chunks:
                     if rest.endswith(b"\n"):
@@ -112,8 +116,9 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         with _opened(path) as file:
             yield file
     except EOFError:
-        raise TextError(f"{path} is cut off: the compressed file ends before its end mark; get "
-                        "or make it again") from None
+        raise TextError(
+            f"{path} is cut off: the compressed file ends before its end mark; get or make it again"
+        ) from None
     except (OSError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise TextError(f"{path} cannot be read: {reason}") from None

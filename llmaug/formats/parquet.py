@@ -10,7 +10,7 @@ from llmaug.errors import TextError
 from llmaug.formats import arrow
 from llmaug.formats.source import RawRow
 
-ROWS = 1_024        # rows in memory at once
+ROWS = 1_024  # rows in memory at once
 
 
 class ParquetFile:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from llmaug.errors import TextError
 
-CACHE = -16_384         # of SQLite, in KiB when negative
-HELD = 100_000          # ids held in memory before they go to disk
+CACHE = -16_384  # of SQLite, in KiB when negative
+HELD = 100_000  # ids held in memory before they go to disk
 
 
 class Seen:
@@ -34,8 +34,10 @@ class Seen:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("CREATE TABLE seen (id BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
         database.execute("BEGIN")
-        database.executemany("INSERT INTO seen VALUES (?, ?)",
-                             ((id.encode(), place) for id, place in self._held.items()))
+        database.executemany(
+            "INSERT INTO seen VALUES (?, ?)",
+            ((id.encode(), place) for id, place in self._held.items()),
+        )
         self._held.clear()
         return database
 
@@ -48,12 +50,15 @@ class Seen:
                     return 0 if first == place else first
                 self._database = self._opened()
             key = id.encode()
-            added = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)",
-                                           (key, place)).rowcount
+            added = self._database.execute(
+                "INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place)
+            ).rowcount
             if added:
                 return 0
             found = self._database.execute("SELECT place FROM seen WHERE id = ?", (key,))
             return int(found.fetchone()[0])
         except sqlite3.Error as error:
-            raise TextError(f"{self._path}: the ids read so far do not fit on the disk for "
-                            f"temporary files ({error}); free space there") from None
+            raise TextError(
+                f"{self._path}: the ids read so far do not fit on the disk for "
+                f"temporary files ({error}); free space there"
+            ) from None

@@ -14,7 +14,7 @@ class Fault(NamedTuple):
     detail: str
 
 
-RawRow = tuple[int, dict[str, Any] | Fault]     # its place in the file, and its fields
+RawRow = tuple[int, dict[str, Any] | Fault]  # its place in the file, and its fields
 
 
 class Source(Protocol):
@@ -25,14 +25,14 @@ class Source(Protocol):
     cannot be read, after the rows that could be.
     """
 
-    path: Path              # the file that holds the rows, for messages
-    text_field: str         # the field that holds the text unless the caller names another
+    path: Path  # the file that holds the rows, for messages
+    text_field: str  # the field that holds the text unless the caller names another
     lined: bool
 
     def rows(self) -> Iterator[RawRow]: ...
 
-    def columns(self) -> Sequence[str] | None: ...      # None: only the rows know their fields
+    def columns(self) -> Sequence[str] | None: ...  # None: only the rows know their fields
 
-    def files(self) -> list[Path]: ...                  # everything that decides the rows
+    def files(self) -> list[Path]: ...  # everything that decides the rows
 
-    def row_estimate(self) -> int | None: ...           # None: only reading it would tell
+    def row_estimate(self) -> int | None: ...  # None: only reading it would tell

@@ -13,7 +13,7 @@ from llmaug.formats.jsonl import dumped
 from llmaug.formats.lines import LineFile, invalid_utf8, numbered
 from llmaug.formats.source import Fault, RawRow
 
-LONGEST_FIELD = 16 * 2**20      # characters; the limit of Python's csv is 131,072
+LONGEST_FIELD = 16 * 2**20  # characters; the limit of Python's csv is 131,072
 COMMA, TAB = ",", "\t"
 
 
@@ -42,8 +42,9 @@ class Table(LineFile):
                 raise TextError(f"{self.path}: the header cannot be read: {cells.detail}")
             for name in cells:
                 if cells.count(name) > 1:
-                    raise TextError(f"{self.path}: the column {name!r} stands twice in the "
-                                    "header; rename one")
+                    raise TextError(
+                        f"{self.path}: the column {name!r} stands twice in the header; rename one"
+                    )
             return cells
         raise TextError(f"{self.path} is empty: it has no header")
 
@@ -54,8 +55,13 @@ class Table(LineFile):
             if isinstance(cells, Fault):
                 yield line, cells
             elif len(cells) != len(columns):
-                yield line, Fault("wrong number of columns",
-                                  f"{len(cells)} columns where the header has {len(columns)}")
+                yield (
+                    line,
+                    Fault(
+                        "wrong number of columns",
+                        f"{len(cells)} columns where the header has {len(columns)}",
+                    ),
+                )
             else:
                 yield line, dict(zip(columns, cells, strict=True))
 
@@ -86,10 +92,15 @@ def _fault(line: _Line, error: csv.Error) -> Fault:
     if line.fault:
         return line.fault
     if "field limit" in str(error):
-        return Fault("over-long field", f"a field has more than {LONGEST_FIELD:,} characters; "
-                     "a quote may be left open")
-    return Fault("broken quoting", f"{error}; a field that begins with a quote must end with one, "
-                 "and quotes inside it are doubled")
+        return Fault(
+            "over-long field",
+            f"a field has more than {LONGEST_FIELD:,} characters; a quote may be left open",
+        )
+    return Fault(
+        "broken quoting",
+        f"{error}; a field that begins with a quote must end with one, "
+        "and quotes inside it are doubled",
+    )
 
 
 class _Line(NamedTuple):
@@ -129,8 +140,13 @@ def _decoded(number: int, line: bytes | Fault) -> _Line:
         return _Line(number, line.decode(errors="replace"), invalid_utf8(error))
 
 
-def write_table(file: BinaryIO, rows: Iterable[Mapping[str, Any]], *, fields: Sequence[str],
-                delimiter: str = COMMA) -> int:
+def write_table(
+    file: BinaryIO,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    fields: Sequence[str],
+    delimiter: str = COMMA,
+) -> int:
     """A header and a line for each row; values that are not strings are written as JSON.
 
     A missing field and None are an empty cell. Raises `OutputError` for a field that is not one
@@ -170,10 +186,13 @@ class _OneLine:
     def encoded(self, number: int) -> bytes:
         line = self._line.removesuffix("\r\n") + "\n"
         if "\0" in line:
-            raise OutputError(f"row {number} holds a NUL character, which CSV and TSV cannot; "
-                              "write .jsonl or .parquet instead")
+            raise OutputError(
+                f"row {number} holds a NUL character, which CSV and TSV cannot; "
+                "write .jsonl or .parquet instead"
+            )
         try:
             return line.encode()
         except UnicodeEncodeError:
-            raise OutputError(f"row {number} holds half a surrogate pair, which is not a "
-                              "character; remove it") from None
+            raise OutputError(
+                f"row {number} holds half a surrogate pair, which is not a character; remove it"
+            ) from None

@@ -35,15 +35,19 @@ class Topics(LineFile):
                 if start:
                     yield start, Fault("broken topic", "the topic has no </top>")
                 start, topic, size = number, [], 0
-                content = content.strip()[len(b"<top>"):]
+                content = content.strip()[len(b"<top>") :]
             if not start:
                 continue
             size += LONGEST if isinstance(line, Fault) else len(content)
             if size <= LONGEST:
                 topic.append(content)
             if word.endswith(b"</top>"):
-                yield start, _topic(topic) if size <= LONGEST else Fault(
-                    "line too long", f"the topic has more than {LONGEST:,} bytes")
+                yield (
+                    start,
+                    _topic(topic)
+                    if size <= LONGEST
+                    else Fault("line too long", f"the topic has more than {LONGEST:,} bytes"),
+                )
                 start = 0
         if start:
             yield start, Fault("broken topic", "the topic has no </top>")

@@ -44,8 +44,9 @@ class Method(Step):
         named: list[Text] = []
         for variant in await self.plan.apply([bare], _Named(ctx, text, self.made_by)):
             if variant.made_by:
-                named.append(_renamed(variant, text, self.made_by,
-                                      f"{text.id}/{self.name}.{len(named)}"))
+                named.append(
+                    _renamed(variant, text, self.made_by, f"{text.id}/{self.name}.{len(named)}")
+                )
             else:
                 named.append(replace(variant, made_by=text.made_by))
         return named
@@ -91,8 +92,11 @@ def method(function: Callable[P, Step]) -> Callable[P, Step]:
     @functools.wraps(function)
     def made(*args: P.args, **kwargs: P.kwargs) -> Step:
         bound = signature.bind(*args, **kwargs)
-        given = {name: value for name, value in bound.arguments.items()
-                 if value != signature.parameters[name].default}
+        given = {
+            name: value
+            for name, value in bound.arguments.items()
+            if value != signature.parameters[name].default
+        }
         return Method(function.__name__, tuple(given.items()), function(*args, **kwargs))
 
     return made

@@ -9,15 +9,15 @@ from llmaug.steps.generate import Generate
 
 
 @method
-def paraphrase(*, n: int = 1, temperature: float | None = None,
-               max_tokens: int | None = None) -> Step:
+def paraphrase(
+    *, n: int = 1, temperature: float | None = None, max_tokens: int | None = None
+) -> Step:
     """The text in other words, with the same meaning.
 
     O'Brien et al. 2024, LLM-TTA (arXiv 2402.08225), zero-shot paraphrase with n = 4. Departs in
     its temperature (0.7 here, 0.3 there) and in a prompt written for chat models.
     """
-    return Generate("paraphrase", n=n, temperature=temperature,
-                    max_tokens=max_tokens) >> Clean()
+    return Generate("paraphrase", n=n, temperature=temperature, max_tokens=max_tokens) >> Clean()
 
 
 @method
@@ -51,14 +51,17 @@ def formalise(*, n: int = 1, temperature: float | None = None) -> Step:
 
 
 @method
-def back_translate(*, via: str = "French", to: str = "English", n: int = 1,
-                   temperature: float | None = None) -> Step:
+def back_translate(
+    *, via: str = "French", to: str = "English", n: int = 1, temperature: float | None = None
+) -> Step:
     """The text translated to a pivot language and back: two calls for each variant.
 
     Sennrich et al. 2016 (arXiv 1511.06709) for the idea, here with one LLM for both ways in
     place of two translation models. The n variants differ in the first translation.
     """
-    return then(Generate("back_translate", n=n, temperature=temperature,
-                         inputs={"language": via}), Clean(),
-                Generate("back_translate", temperature=temperature,
-                         inputs={"language": to}), Clean())
+    return then(
+        Generate("back_translate", n=n, temperature=temperature, inputs={"language": via}),
+        Clean(),
+        Generate("back_translate", temperature=temperature, inputs={"language": to}),
+        Clean(),
+    )

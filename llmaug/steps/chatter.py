@@ -76,7 +76,9 @@ def cleaned(reply: str, *, source: str) -> str:
 
 def cut_in_reasoning(reply: str, source: str) -> bool:
     """Whether the reasoning in a reply never ends."""
-    return "<" in reply and not OPENED.search(source) and bool(OPENED.search(reply, _reasoned(reply)))
+    return (
+        "<" in reply and not OPENED.search(source) and bool(OPENED.search(reply, _reasoned(reply)))
+    )
 
 
 def without_reasoning(reply: str, source: str) -> str:

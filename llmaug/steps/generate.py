@@ -18,8 +18,7 @@ from llmaug.reply import parse_reply
 from llmaug.request import Reply, Request, Sampling
 from llmaug.text import Text, read
 
-MOST_ATTEMPTS = 3       # draws of one sample before a reply that never fits is given up
-
+MOST_ATTEMPTS = 3  # draws of one sample before a reply that never fits is given up
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,17 +67,22 @@ class Generate(Step):
             if number is not None and not (isinstance(number, int | float) and 0 <= number <= most):
                 raise PlanError(f"{self}: {name} must be a number from 0 to {most}")
         if self.max_tokens is not None and not (
-                isinstance(self.max_tokens, int) and self.max_tokens > 0):
+            isinstance(self.max_tokens, int) and self.max_tokens > 0
+        ):
             raise PlanError(f"{self}: max_tokens must be a whole number above 0")
         for name in self.inputs:
             if name not in prompt.inputs or name == "text":
-                raise PlanError(f"{self}: prompt {self.prompt!r} has no input {name!r}; "
-                                + did_you_mean(name, set(prompt.inputs) - {"text"}))
+                raise PlanError(
+                    f"{self}: prompt {self.prompt!r} has no input {name!r}; "
+                    + did_you_mean(name, set(prompt.inputs) - {"text"})
+                )
         given = set(self.inputs) | ({"examples"} if self.examples else set())
         for declared in prompt.inputs.values():
             if declared.fixed and declared.default is None and declared.name not in given:
-                raise PlanError(f"{self}: prompt {self.prompt!r} needs the input "
-                                f"{declared.name!r}; give inputs={{{declared.name!r}: …}}")
+                raise PlanError(
+                    f"{self}: prompt {self.prompt!r} needs the input "
+                    f"{declared.name!r}; give inputs={{{declared.name!r}: …}}"
+                )
         if self.examples is not None:
             if "examples" not in prompt.inputs:
                 raise PlanError(f"{self}: prompt {self.prompt!r} shows no examples")
@@ -96,8 +100,11 @@ class Generate(Step):
     def ready(self) -> tuple[prompts.Prompt, Sampling, str]:
         """The prompt, the sampling with this step's values in place, and what `made_by` says."""
         prompt = prompts.load(self.prompt)
-        given = {"temperature": self.temperature, "top_p": self.top_p,
-                 "max_tokens": self.max_tokens}
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+        }
         changed: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
         sampling = replace(prompt.sampling, **changed)
         return prompt, sampling, f"{self}@{prompt.fingerprint}"
@@ -109,8 +116,9 @@ class Generate(Step):
         if self.examples:
             values["examples"] = chosen_examples(self.examples, self.k, seed)
         rendered = prompt.render(values)
-        return [Request(rendered.messages, sampling, i, 0, seed)
-                for i in range(self.n)], rendered.neutralised
+        return [
+            Request(rendered.messages, sampling, i, 0, seed) for i in range(self.n)
+        ], rendered.neutralised
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
         requests: list[Request] = []
@@ -128,8 +136,9 @@ class Generate(Step):
             variants += await self._variants(text, requests[made], replies[made], ctx)
         return variants
 
-    async def _variants(self, text: Text, requests: list[Request], replies: list[Reply],
-                        ctx: Context) -> list[Text]:
+    async def _variants(
+        self, text: Text, requests: list[Request], replies: list[Reply], ctx: Context
+    ) -> list[Text]:
         prompt, _, made_by = self.ready
         variants: list[Text] = []
         unfit: ReplyError | None = None
@@ -150,15 +159,20 @@ class Generate(Step):
             raise ReplyError(f"{unfit} ({MOST_ATTEMPTS} draws of each of {self.n})")
         return variants
 
-    async def _fitting(self, request: Request, reply: Reply, prompt: prompts.Prompt,
-                       ctx: Context) -> tuple[list[str], str]:
+    async def _fitting(
+        self, request: Request, reply: Reply, prompt: prompts.Prompt, ctx: Context
+    ) -> tuple[list[str], str]:
         """The texts of a reply that fits, drawing again where it does not."""
         for attempt in range(1, MOST_ATTEMPTS + 1):
             cut = reply.finish == "length"
             try:
-                written = parse_reply(restore(reply.text), prompt.output,
-                                      schema=prompt.sampling.schema, labels=self.labels,
-                                      cut_off=cut)
+                written = parse_reply(
+                    restore(reply.text),
+                    prompt.output,
+                    schema=prompt.sampling.schema,
+                    labels=self.labels,
+                    cut_off=cut,
+                )
                 # Whole lines before the cut are whole texts; only running text is spoilt by it.
                 return written, "stop" if cut and prompt.output != "text" else reply.finish
             except ReplyError:
