@@ -66,6 +66,7 @@ def augment(
     """
     from llmaug import backends, batch
     from llmaug.cli.progress import Progress, closing_lines
+    from llmaug.job import Job
     from llmaug.notation import plan_file
     from llmaug.text import read
     from llmaug.vocabulary import parse
@@ -94,7 +95,7 @@ def augment(
             encoder = embedder_named(embedder)
         else:
             encoder = None
-        job = batch.Job(step, source, target, models, seed=seed, limit=limit, embedder=encoder)
+        job = Job(step, source, target, models, seed=seed, limit=limit, embedder=encoder)
         with Progress(job) as shown:
             summary = batch.augment_file(
                 job,

@@ -83,11 +83,12 @@ def _augment(
 
     from llmaug import batch
     from llmaug.cli.progress import Progress, closing_lines
+    from llmaug.job import Job
     from llmaug.text import read
     from llmaug.vocabulary import parse
 
     texts = read(source)
-    job = batch.Job(parse(plan), texts, target, {"lm": model}, embedder=encoder)
+    job = Job(parse(plan), texts, target, {"lm": model}, embedder=encoder)
     with Progress(job) as shown:
         summary = batch.augment_file(job, progress=shown.update, notice=shown.notice)
     if summary.interrupted:

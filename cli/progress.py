@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from llmaug.batch import Job, Summary
+from llmaug.batch import Summary
+from llmaug.job import Job
 from llmaug.outcome import Tally
 from llmaug.run import Run
 

@@ -20,7 +20,7 @@ PUBLIC = {
     "Backend": "llmaug.request",
     "Embedder": "llmaug.request",
     "FakeBackend": "llmaug.backends.fake",
-    "Job": "llmaug.batch",
+    "Job": "llmaug.job",
     "LlmaugError": "llmaug.errors",
     "Message": "llmaug.request",
     "Reply": "llmaug.request",
@@ -63,9 +63,9 @@ __all__ = sorted(PUBLIC)
 if TYPE_CHECKING:
     from llmaug.backends import backend as backend
     from llmaug.backends.fake import FakeBackend as FakeBackend
-    from llmaug.batch import Job as Job
     from llmaug.batch import augment_file as augment_file
     from llmaug.errors import LlmaugError as LlmaugError
+    from llmaug.job import Job as Job
     from llmaug.plan import Step as Step
     from llmaug.request import Backend as Backend
     from llmaug.request import Embedder as Embedder

@@ -14,6 +14,7 @@ from llmaug.request import Reply
 
 FORMAT = 1
 APPLICATION = 0x6C6C6D61  # "llma": marks the file as ours
+GATHER = 0.002  # seconds in which replies gather for one commit
 TABLE = """CREATE TABLE IF NOT EXISTS replies
            (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, reply TEXT NOT NULL)"""
 PRAGMAS = (
@@ -28,10 +29,9 @@ PRAGMAS = (
 class ReplyCache:
     """A file of replies by request key.
 
-    `get` sees a reply from the moment of its `put`. All that were put in one turn of the event
-    loop are committed together at its end, and then the callbacks given to `put` run. A commit
-    that fails is reported to `on_failure` and must stop the run. Several processes may share a
-    file.
+    `get` sees a reply from the moment of its `put`. Those that were put within two milliseconds
+    are committed together, and then the callbacks given to `put` run. A commit that fails is
+    reported to `on_failure` and must stop the run. Several processes may share a file.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ReplyCache:
     def put(self, key: bytes, reply: Reply, *, stored: Callable[[], None] | None = None) -> None:
         """Store a reply; `stored` is called once it would survive `kill -9`."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_later(GATHER, self.flush)
         self._waiting[key] = reply
         if stored:
             self._callbacks.append(stored)

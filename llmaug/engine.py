@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmaug.cache import ReplyCache
 from llmaug.calls import PATIENCE, Calls
+from llmaug.context import Models, RootContext
 from llmaug.errors import (
     BackendStopped,
     CacheError,
@@ -18,12 +19,10 @@ from llmaug.errors import (
     MissingExtra,
     ModelError,
     OutputError,
-    PlanError,
 )
-from llmaug.gather import Gather
-from llmaug.outcome import Drop, Failure, Outcome, Row, Tally
-from llmaug.plan import Step, all_of, walk
-from llmaug.request import Backend, Reply, Request
+from llmaug.outcome import Failure, Outcome, Row, Tally
+from llmaug.plan import Step
+from llmaug.request import Backend
 from llmaug.text import BadRow, Text
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class Engine:
         self.plan, self.seed, self.tally = plan, seed, Tally()
         self.backends = backends
         self.cache = cache
-        self.calls = {
+        calls = {
             role: Calls(
                 backend,
                 cache,
@@ -69,13 +68,10 @@ class Engine:
             )
             for role, backend in backends.items()
         }
-        slots = max((calls.pace.most for calls in self.calls.values()), default=64)
+        self.models = Models(calls, embed=embed, classify=classify, search=search)
+        slots = max((one.pace.most for one in calls.values()), default=64)
         # A few roots more than slots, so that a slot never waits for a root that is filtering.
         self.roots = slots + max(8, slots // 4)
-        self.embed = Gather(embed) if embed else None
-        self.classify = Gather(classify) if classify else None
-        self.search = search
-        self._searches: dict[int, Gather] = {}
         self._stopping = False
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,7 +90,7 @@ class Engine:
         """
         if self.cache is not None:
             self.cache.on_failure = self.fail
-        self._check_able()
+        self.models.check(self.plan)
         source = iter(rows)
         first = next(source, None)
         if first is None:
@@ -124,32 +120,11 @@ class Engine:
         """Let go of models and connections."""
         for backend in self.backends.values():
             await backend.close()
-        for gather in (self.embed, self.classify, *self._searches.values()):
-            if gather:
-                gather.close()
+        self.models.close()
 
     def stop(self) -> None:
         """Take no more rows; those in flight are finished."""
         self._stopping = True
-
-    def _check_able(self) -> None:
-        """Raise `PlanError` when a step needs something that was not given."""
-        able = {
-            "embedder": self.embed,
-            "classifier": self.classify,
-            "index": self.search,
-            **self.backends,
-        }
-        hint = {"embedder": "--embedder", "classifier": "--classifier", "index": "--index"}
-        for step in walk(self.plan):
-            for need in sorted(step.uses):
-                if able.get(need) is None:
-                    what = (
-                        f"a language model for the role {need!r}"
-                        if need not in hint
-                        else f"an {need}".replace("an c", "a c")
-                    )
-                    raise PlanError(f"{step} needs {what}; give one with {hint.get(need, '--lm')}")
 
     def fail(self, error: Exception) -> None:
         """End the run with this error; rows in flight are given up."""
@@ -188,7 +163,7 @@ class Engine:
                     row.number, text.id, text.error, text.message, 0, text.file, text.line
                 ),
             )
-        ctx = RootContext(self, text, row.attempt)
+        ctx = RootContext(self.models, self.tally, text, seed=self.seed, attempt=row.attempt)
         try:
             texts = await self.plan.apply([text], ctx)
         except FATAL:
@@ -235,52 +210,3 @@ def _distinct_ids(texts: list[Text]) -> list[Text]:
         seen.add(name)
         distinct.append(text if name == text.id else replace(text, id=name))
     return distinct
-
-
-class RootContext:
-    """What the engine offers the steps that work on one root."""
-
-    __slots__ = ("attempt", "drops", "engine", "requested", "root", "seed")
-
-    def __init__(self, engine: Engine, root: Text, attempt: int) -> None:
-        self.engine, self.root, self.seed, self.attempt = engine, root, engine.seed, attempt
-        self.drops: list[Drop] = []
-        self.requested = 0
-
-    async def complete(self, requests: Sequence[Request], role: str = "lm") -> list[Reply]:
-        calls = self.engine.calls.get(role)
-        if calls is None:
-            raise PlanError(f"the plan asks the model {role!r}, and none was given")
-        self.requested += len(requests)
-        if len(requests) == 1:
-            return [await calls.complete(requests[0])]
-        return await all_of([calls.complete(request) for request in requests])
-
-    async def embed(self, texts: Sequence[str]) -> np.ndarray:
-        import numpy as np
-
-        if self.engine.embed is None:
-            raise PlanError("the plan compares texts by embedding; name an embedder (--embedder)")
-        return np.asarray(await self.engine.embed(texts))
-
-    async def classify(self, texts: Sequence[str]) -> np.ndarray:
-        import numpy as np
-
-        if self.engine.classify is None:
-            raise PlanError("the plan asks a classifier; name one (--classifier)")
-        return np.asarray(await self.engine.classify(texts))
-
-    async def search(self, queries: Sequence[str], k: int) -> list[list[Text]]:
-        search = self.engine.search
-        if search is None:
-            raise PlanError("the plan searches an index; name one (--index)")
-        gathers = self.engine._searches
-        if k not in gathers:
-            gathers[k] = Gather(lambda batch: search(batch, k))
-        return await gathers[k](queries)
-
-    def drop(self, text: Text, reason: str) -> None:
-        self.drops.append(Drop(text, reason))
-
-    def count(self, event: str) -> None:
-        self.engine.tally.events[event] += 1

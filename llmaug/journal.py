@@ -93,3 +93,16 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def holds(journal: Path) -> bool:
+    """Whether a journal has at least one complete line."""
+    if not journal.exists():
+        return False
+    with journal.open("rb") as lines:
+        return lines.readline().endswith(b"\n")
+
+
+def shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 120 else text[:117] + "…"

@@ -13,7 +13,7 @@ from llmaug.plan import Step, both, then
 
 
 def plan_file(path: str | Path) -> str:
-    """The plan in a file, which may run over several lines; one that begins with `#` is a comment."""
+    """The plan in a file of one or more lines; those that begin with `#` are comments."""
     try:
         lines = Path(path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:

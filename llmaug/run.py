@@ -13,7 +13,16 @@ from typing import Any
 import orjson
 
 from llmaug.errors import ResumeRefused, RunBusy, RunError
-from llmaug.journal import explained, failure_line, output_line, texts, unwritable, write_json
+from llmaug.journal import (
+    explained,
+    failure_line,
+    holds,
+    output_line,
+    shown,
+    texts,
+    unwritable,
+    write_json,
+)
 from llmaug.outcome import Outcome
 from llmaug.text import Text
 
@@ -99,7 +108,7 @@ class Run:
                 f"{FORMAT}; use --fresh to start anew"
             )
         new = json.loads(json.dumps(identity))
-        if old != new and not any(_holds(self.folder / name) for name in JOURNALS):
+        if old != new and not any(holds(self.folder / name) for name in JOURNALS):
             # Nothing was finished under the old configuration, so nothing can be mixed.
             self._begin(identity, versions)
             return
@@ -241,16 +250,3 @@ class Run:
     def close(self) -> None:
         for handle in (self._output, self._failures, self._lock):
             os.close(handle)
-
-
-def _holds(journal: Path) -> bool:
-    """Whether a journal has at least one complete line."""
-    if not journal.exists():
-        return False
-    with journal.open("rb") as lines:
-        return lines.readline().endswith(b"\n")
-
-
-def shown(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 120 else text[:117] + "…"

