@@ -2,8 +2,8 @@
 
     python -m benchmarks.crash [--runs 50]
 
-Each run augments 1,000 rows with two samples each against a fake model of 20 ms, whose every reply
-is also written to a ledger of its own ("paid"). It is killed one to three times, then resumed to
+Each run augments 2,000 rows with two samples each against a fake model of 20 ms, which also
+writes every request it is sent to a ledger of its own ("paid"). It is killed one to three times, then resumed to
 its end; the output is compared byte for byte with that of a run that nobody disturbed.
 """
 
@@ -24,20 +24,19 @@ from pathlib import Path
 import llmaug as la
 from llmaug.backends.fake import FakeBackend
 
-ROWS, WINDOW = 1_000, 32
+ROWS, WINDOW = 2_000, 32
 
 
 class Paid(FakeBackend):
-    """A fake model that keeps a ledger of every reply it gave."""
+    """A fake model that keeps a ledger of every request it was sent."""
 
     def __init__(self, ledger: Path) -> None:
         super().__init__(latency=0.02, window=WINDOW)
         self.ledger = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def complete(self, request: la.Request) -> la.Reply:
-        reply = await super().complete(request)
-        os.write(self.ledger, f"{request.seed}\n".encode())
-        return reply
+        os.write(self.ledger, f"{request.seed}\n".encode())  # a server bills what it was sent
+        return await super().complete(request)
 
 
 def child(folder: Path) -> None:
@@ -90,7 +89,7 @@ def main() -> None:
             here = 0
             for _ in range(rng.randint(1, 3)):
                 process = start(folder)
-                time.sleep(rng.uniform(0.3, 1.0) * seconds)
+                time.sleep(rng.uniform(0.25, 0.9) * seconds)
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
                     here += 1

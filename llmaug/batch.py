@@ -185,6 +185,7 @@ class _Appending:
 
 
 async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None] | None) -> None:
+    """Show the counts and write them down, until cancelled; a full disk ends the run."""
     reported = time.monotonic()
     while True:
         await asyncio.sleep(TICK)
@@ -192,8 +193,11 @@ async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None
             progress(engine.tally, run)
         if time.monotonic() - reported > REPORT:
             reported = time.monotonic()
-            await asyncio.to_thread(run.sync)
-            run.report(_counts(run, engine.tally, "running"))
+            try:
+                await asyncio.to_thread(run.sync)
+                run.report(_counts(run, engine.tally, "running"))
+            except OutputError as error:
+                engine.fail(error)
 
 
 def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:

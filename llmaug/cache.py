@@ -90,7 +90,13 @@ class ReplyCache:
         waiting = self._waiting.get(key)
         if waiting is not None:
             return waiting
-        row = self._connection.execute("SELECT reply FROM replies WHERE key=?", (key,)).fetchone()
+        try:
+            found = self._connection.execute("SELECT reply FROM replies WHERE key=?", (key,))
+            row = found.fetchone()
+        except sqlite3.Error as error:
+            raise CacheError(
+                f"cache {self.path} cannot be read: {error}; name another file with --cache"
+            ) from None
         return Reply(*orjson.loads(row[0])) if row else None
 
     def put(self, key: bytes, reply: Reply, *, stored: Callable[[], None] | None = None) -> None:

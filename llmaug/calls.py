@@ -51,12 +51,10 @@ class Calls:
         window: int,
         spent: Spent,
         patience: float = PATIENCE,
-        keep_cut_off: bool = False,
     ) -> None:
         self.backend, self.cache, self.spent = backend, cache, spent
         self.pace = Pace(window)
         self.patience = patience
-        self.keep_cut_off = keep_cut_off
         self._flying: dict[bytes, asyncio.Future[Reply]] = {}
         self._failing_since: float | None = None
         self._identity = hashlib.sha256(
@@ -125,7 +123,7 @@ class Calls:
         spent.prompt_tokens += reply.prompt_tokens
         spent.completion_tokens += reply.completion_tokens
         self.pace.succeeded()
-        if self.cache is not None and (reply.finish == "stop" or self.keep_cut_off):
+        if self.cache is not None and reply.finish == "stop":
             self.cache.put(key, reply, stored=self.pace.release)
         else:
             self.pace.release()

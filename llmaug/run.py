@@ -239,8 +239,9 @@ class Run:
 
     def sync(self) -> None:
         """Make what was written survive a power cut too."""
-        os.fsync(self._output)
-        os.fsync(self._failures)
+        with explained(self.folder):
+            os.fsync(self._output)
+            os.fsync(self._failures)
 
     def report(self, counts: Mapping[str, Any]) -> None:
         """Replace `progress.json`."""
