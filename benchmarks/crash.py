@@ -3,8 +3,9 @@
     python -m benchmarks.crash [--runs 50]
 
 Each run augments 2,000 rows with two samples each against a fake model of 20 ms, which also
-writes every request it is sent to a ledger of its own ("paid"). It is killed one to three times, then resumed to
-its end; the output is compared byte for byte with that of a run that nobody disturbed.
+writes every request it is sent to a ledger of its own ("paid"). It is killed one to three times,
+then resumed to its end; the output is compared byte for byte with that of a run that nobody
+disturbed.
 """
 
 from __future__ import annotations
