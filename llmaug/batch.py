@@ -128,7 +128,7 @@ async def _run(
     try:
         with interrupted.listening():
             await engine.run(_rows(job, run, strict), _Appending(run, engine).append)
-        state = "interrupted" if interrupted.asked else "complete"
+        state = "interrupted" if engine.unfinished else "complete"
     except asyncio.CancelledError:
         if not interrupted.asked:
             raise
@@ -148,7 +148,7 @@ async def _run(
         time.monotonic() - began,
         run.folder,
         job.output,
-        interrupted.asked,
+        state == "interrupted",
         resumed,
     )
 

@@ -72,6 +72,7 @@ class Engine:
         slots = max((one.pace.most for one in calls.values()), default=64)
         # A few roots more than slots, so that a slot never waits for a root that is filtering.
         self.roots = slots + max(8, slots // 4)
+        self.unfinished = False  # after `stop`: whether rows were left over
         self._stopping = False
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,6 +115,7 @@ class Engine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
+        self.unfinished = self._stopping and next(source, None) is not None
         return self.tally
 
     async def close(self) -> None:

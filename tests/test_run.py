@@ -316,6 +316,17 @@ def test_an_interruption_finishes_what_is_in_flight(tmp_path: Path, number: int)
     assert la.augment_file(job(tmp_path, backend=FakeBackend(window=4))).done == 20
 
 
+def test_an_interruption_with_nothing_left_over_ends_as_usual(tmp_path: Path) -> None:
+    texts_file(tmp_path, 4)
+    started = child(tmp_path, latency=0.5)
+    wait_for(tmp_path / "out.jsonl.run" / "lock")
+    time.sleep(0.3)
+    started.send_signal(signal.SIGINT)
+    started.wait(timeout=20)
+    assert (tmp_path / "said").read_text().strip().endswith("4 rows in = 4 done + 0 failed False")
+    assert (tmp_path / "out.jsonl").exists()
+
+
 def test_a_full_disk_ends_in_one_line_and_loses_nothing_finished(tmp_path: Path) -> None:
     source = texts_file(tmp_path, 2000)
     code = f"""

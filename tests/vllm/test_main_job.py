@@ -26,13 +26,14 @@ ROWS = 32
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a real `vllm serve` with SmolLM2."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        str(Path(sys.executable).with_name("vllm")),
+        sys.executable,
+        str(Path(__file__).with_name("serve.py")),
         "serve",
         str(models.where("smollm2-135m")),
         "--served-model-name",
@@ -49,13 +50,13 @@ def served() -> Iterator[str]:
         "--host",
         "127.0.0.1",
     ]
-    server = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    log = tmp_path_factory.mktemp("served") / "log"
+    with log.open("wb") as said:
+        server = subprocess.Popen(command, start_new_session=True, stdout=said, stderr=said)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
-            assert server.poll() is None, "vllm serve ended"
+            assert server.poll() is None, log.read_text()[-3000:]
             try:
                 with urllib.request.urlopen(f"{url}/health", timeout=1):
                     break
@@ -65,7 +66,8 @@ def served() -> Iterator[str]:
             raise AssertionError("vllm serve did not answer within four minutes")
         yield f"{url}/v1"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(60)
 
 
@@ -116,7 +118,7 @@ def check_killed_and_resumed(folder: Path, *options: str) -> None:
     texts = list(la.read(folder / "out.jsonl"))
     originals = [text for text in texts if not text.meta["made_by"]]
     assert len(originals) == ROWS
-    assert len(texts) > ROWS * 1.5
+    assert len(texts) > ROWS * 1.2  # the rest were cut off at 48 tokens
 
 
 def test_in_process(tmp_path: Path) -> None:
