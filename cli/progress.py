@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from llmaug.batch import Summary
 from llmaug.job import Job
-from llmaug.outcome import Tally
+from llmaug.outcome import Spent, Tally
 from llmaug.run import Run
 
 PLAIN = 10.0  # seconds between two lines where there is no terminal
@@ -53,7 +53,8 @@ class Progress:
 
     def update(self, tally: Tally, run: Run) -> None:
         rows = run.done + run.failed
-        counts = self._counts(tally)
+        waiting = not rows and tally.spent == Spent()
+        counts = "starting the model" if waiting else self._counts(tally)
         self.bar.update(self.task, completed=rows, counts=counts)
         if not self.console.is_terminal and time.monotonic() - self.printed >= PLAIN:
             self.printed = time.monotonic()
