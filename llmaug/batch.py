@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from llmaug import plan
 from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
 from llmaug.errors import OutputError, RunError, TextError
+from llmaug.garbage import rare_collections
 from llmaug.interruption import Interruption
 from llmaug.job import Job, versions
 from llmaug.outcome import Outcome, Row, Tally
@@ -80,7 +79,7 @@ def augment_file(
     try:
         replies = ReplyCache(cache or job.folder / "replies.sqlite")
         try:
-            with _rare_collections():
+            with rare_collections():
                 return asyncio.run(
                     _run(
                         job,
@@ -238,21 +237,3 @@ def _export(job: Job, run: Run) -> None:
                 seen.update(dict.fromkeys(record(text)))
         fields = list(seen)
     write(job.output, (record(text) for texts in run.results() for text in texts), fields=fields)
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage in cycles seldom while many roots are in flight.
-
-    At Python's default the collector takes a fifth of the time here, for the thousands of tasks
-    and futures that are alive at once and in no cycle.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

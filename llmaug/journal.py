@@ -106,3 +106,18 @@ def holds(journal: Path) -> bool:
 def shown(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 120 else text[:117] + "…"
+
+
+def reopened(journal: Path) -> tuple[int, int]:
+    """Open a journal for appending, its torn last line cut off; the descriptor and size."""
+    handle = os.open(journal, os.O_RDWR | os.O_CREAT, 0o644)
+    size = os.fstat(handle).st_size
+    while size:
+        tail = os.pread(handle, min(size, 1 << 16), max(0, size - (1 << 16)))
+        end = tail.rfind(b"\n")
+        if end == len(tail) - 1:
+            break
+        size -= len(tail) - 1 - end
+    os.ftruncate(handle, size)
+    os.lseek(handle, size, os.SEEK_SET)
+    return handle, size

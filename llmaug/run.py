@@ -18,6 +18,7 @@ from llmaug.journal import (
     failure_line,
     holds,
     output_line,
+    reopened,
     shown,
     texts,
     unwritable,
@@ -67,8 +68,8 @@ class Run:
                 for name in ("manifest.json", *JOURNALS, "progress.json"):
                     (folder / name).unlink(missing_ok=True)
             self._settle(identity, versions or {})
-            self._output, self._size = self._reopen("output.jsonl")
-            self._failures, self._failures_size = self._reopen("failures.jsonl")
+            self._output, self._size = reopened(folder / "output.jsonl")
+            self._failures, self._failures_size = reopened(folder / "failures.jsonl")
             self._recover(retry_failed)
         except BaseException:
             os.close(self._lock)
@@ -125,20 +126,6 @@ class Run:
                 self.folder / "manifest.json",
                 {"format": FORMAT, "asked": dict(identity), "versions": dict(versions)},
             )
-
-    def _reopen(self, name: str) -> tuple[int, int]:
-        """Open a journal for appending, its torn last line cut off; the descriptor and size."""
-        handle = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-        size = os.fstat(handle).st_size
-        while size:
-            tail = os.pread(handle, min(size, 1 << 16), max(0, size - (1 << 16)))
-            end = tail.rfind(b"\n")
-            if end == len(tail) - 1:
-                break
-            size -= len(tail) - 1 - end
-        os.ftruncate(handle, size)
-        os.lseek(handle, size, os.SEEK_SET)
-        return handle, size
 
     def _recover(self, retry_failed: bool) -> None:
         """Learn from the journals which rows are finished."""

@@ -32,7 +32,7 @@ HEAVY = (
 
 # A module may import from its own line and those above it.
 ORDER = (
-    "errors",
+    "errors garbage",
     "formats text request",
     "control_tokens templates reply",
     "prompt_file",
