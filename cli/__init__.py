@@ -46,7 +46,8 @@ def main() -> None:
     except LlmaugError as error:
         if debug:
             raise
-        print(f"llmaug: {error}", file=sys.stderr)
+        for line in (f"llmaug: {error}", *getattr(error, "__notes__", ())):
+            print(line, file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +33,10 @@ def augment(
     ] = None,
     judge: Annotated[str | None, Option(help="the model of steps with role='judge'")] = None,
     base_url: Annotated[str | None, Option(help="address of the server for chat:MODEL")] = None,
+    lm_option: Annotated[
+        list[str] | None,
+        Option(help="KEY=VALUE for the language model, e.g. device=cuda or extra_body={…}; again"),
+    ] = None,
     text: Annotated[str | None, Option(help="field that holds the text")] = None,
     id: Annotated[str | None, Option(help="field that holds the id")] = None,
     embedder: Annotated[str | None, Option(help="model for similar(): minilm, or a folder")] = None,
@@ -73,12 +80,14 @@ def augment(
 
     step = parse(plan_file(plan[1:]) if plan.startswith("@") else plan)
     with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
-        source = read(_spooled(scratch) if input == "-" else input, text=text, id=id)
-        target = Path(scratch) / "stdout.jsonl" if output == "-" else Path(output)
+        source = read(_spooled(scratch, text) if input == "-" else input, text=text, id=id)
+        target = _kept_for_stdout(plan, input) if output == "-" else Path(output)
+        specs = {role: spec for role, spec in (("lm", lm), ("judge", judge)) if spec}
         models = {
-            role: backends.backend(spec, **_options(spec, base_url))
-            for role, spec in (("lm", lm), ("judge", judge))
-            if spec
+            role: backends.backend(
+                spec, **_address(spec, base_url, specs), **_options(role, lm_option)
+            )
+            for role, spec in specs.items()
         }
         if dry_run:
             from llmaug.cli.dry_run import show_requests
@@ -109,13 +118,16 @@ def augment(
                 patience=patience,
             )
         if output == "-" and not summary.interrupted:
-            sys.stdout.buffer.write(target.read_bytes())
+            with target.open("rb") as made:
+                shutil.copyfileobj(made, sys.stdout.buffer)
             sys.stdout.flush()
+            target.unlink()
+            if not summary.failed:
+                shutil.rmtree(summary.run)
         for line in closing_lines(summary, shown_output=output):
             print(line, file=sys.stderr)
     if summary.interrupted:
-        if output != "-":
-            print(f"to go on: {_command()}", file=sys.stderr)
+        print(f"to go on: {_command()}", file=sys.stderr)
         raise typer.Exit(130)
     if summary.failed:
         raise typer.Exit(1)
@@ -127,20 +139,53 @@ def _command() -> str:
     return "llmaug " + shlex.join(words)
 
 
-def _options(spec: str, base_url: str | None) -> dict[str, str]:
-    if base_url is None:
-        return {}
-    if not spec.startswith(("chat:", "openai:")):
-        raise PlanError(f"--base-url is for chat:MODEL; {spec} runs without a server")
-    return {"base_url": base_url}
+def _address(spec: str, base_url: str | None, specs: Mapping[str, str]) -> dict[str, str]:
+    """The server's address, for the models that are served."""
+    served = ("chat:", "openai:")
+    if base_url is not None and not any(one.startswith(served) for one in specs.values()):
+        raise PlanError("--base-url is for --lm chat:MODEL; nothing here asks a server")
+    return {"base_url": base_url} if base_url is not None and spec.startswith(served) else {}
 
 
-def _spooled(scratch: str) -> Path:
-    """Standard input as a file, so that it can be read twice; JSONL when it looks like it."""
+def _options(role: str, given: list[str] | None) -> dict[str, Any]:
+    """What --lm-option says: JSON values, and plain words as they are."""
+    options: dict[str, Any] = {}
+    for pair in (given or []) if role == "lm" else []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise PlanError(f"--lm-option {pair}: write KEY=VALUE")
+        if name == "key":
+            raise PlanError("a key comes from the environment only: set LLMAUG_API_KEY")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _kept_for_stdout(plan: str, input: str) -> Path:
+    """Where a run that goes to standard output is kept, so that it too can be resumed."""
+    mark = hashlib.sha256(f"{plan}\n{input}".encode()).hexdigest()[:8]
+    return Path(f"llmaug-stdout-{mark}.jsonl")
+
+
+def _spooled(scratch: str, text: str | None) -> Path:
+    """Standard input as a file, so that it can be read twice.
+
+    JSONL when it looks like it, CSV or TSV when the first line names the text's field.
+    """
     first = sys.stdin.buffer.readline()
     if not first:
         raise LlmaugError("nothing came on standard input")
-    path = Path(scratch) / ("stdin.jsonl" if first.lstrip().startswith(b"{") else "stdin.txt")
+    header, field = first.decode("utf-8-sig", "replace").strip(), text or "text"
+    ending = "txt"
+    if header.startswith("{"):
+        ending = "jsonl"
+    else:
+        for separator, name in ((",", "csv"), ("\t", "tsv")):
+            if separator in header and field in header.replace('"', "").split(separator):
+                ending = name
+    path = Path(scratch) / f"stdin.{ending}"
     with path.open("wb") as spool:
         spool.write(first)
         shutil.copyfileobj(sys.stdin.buffer, spool)

@@ -13,7 +13,7 @@ from typing import Any
 from llmaug import plan
 from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
-from llmaug.errors import OutputError, RunError, TextError
+from llmaug.errors import LlmaugError, OutputError, RunError, TextError
 from llmaug.garbage import rare_collections
 from llmaug.interruption import Interruption
 from llmaug.job import Job, versions
@@ -77,6 +77,11 @@ def augment_file(
         )
     run = Run(job.folder, identity, fresh=fresh, retry_failed=retry_failed, versions=versions())
     try:
+        if job.limit is not None and run.done + run.failed > job.limit:
+            raise RunError(
+                f"{run.folder} has {run.done + run.failed} rows, more than --limit "
+                f"{job.limit}; raise the limit, or use --fresh to start anew"
+            )
         replies = ReplyCache(cache or job.folder / "replies.sqlite")
         try:
             with rare_collections():
@@ -124,10 +129,18 @@ async def _run(
     interrupted = Interruption(engine, notice)
     watch = asyncio.create_task(_watch(run, engine, progress))
     state = "stopped"
+    reading = _Reading(job, run, strict=strict)
     try:
         with interrupted.listening():
-            await engine.run(_rows(job, run, strict), _Appending(run, engine).append)
+            await engine.run(iter(reading), _Appending(run, engine).append)
         state = "interrupted" if engine.unfinished else "complete"
+    except LlmaugError as error:
+        if run.done + run.failed:
+            run.flush()
+            error.add_note(
+                f"so far {_equation(run)}, kept in {run.folder}; the same command goes on"
+            )
+        raise
     except asyncio.CancelledError:
         if not interrupted.asked:
             raise
@@ -139,6 +152,12 @@ async def _run(
         run.sync()
         run.report(_counts(run, engine.tally, state))
     if state == "complete":
+        if reading.rows != run.done + run.failed:
+            raise RunError(
+                f"{reading.rows:,} rows were read and {_equation(run)}: a fault in llmaug; "
+                "please report it, with --fresh the run starts anew"
+            )
+        run.tidy()
         _export(job, run)
     return Summary(
         run.done,
@@ -152,13 +171,23 @@ async def _run(
     )
 
 
-def _rows(job: Job, run: Run, strict: bool) -> Iterator[Row]:
-    """The input's rows that are not finished yet."""
-    for number, text in enumerate(itertools.islice(job.source.rows(), job.limit)):
-        if strict and isinstance(text, BadRow):
-            raise TextError(f"{text.message} (--strict stops here)")
-        if not run.finished(number):
-            yield Row(number, text, run.attempts.get(number, 0))
+class _Reading:
+    """The input's rows that are not finished yet; `rows` counts all that were read."""
+
+    def __init__(self, job: Job, run: Run, *, strict: bool) -> None:
+        self.job, self.run, self.strict, self.rows = job, run, strict, 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, text in enumerate(itertools.islice(self.job.source.rows(), self.job.limit)):
+            if self.strict and isinstance(text, BadRow):
+                raise TextError(f"{text.message} (--strict stops here)")
+            self.rows += 1
+            if not self.run.finished(number):
+                yield Row(number, text, self.run.attempts.get(number, 0))
+
+
+def _equation(run: Run) -> str:
+    return f"{run.done + run.failed:,} rows in = {run.done:,} done + {run.failed:,} failed"
 
 
 class _Appending:
@@ -179,7 +208,7 @@ class _Appending:
         self.due = False
         try:
             self.run.flush()
-        except OutputError as error:
+        except Exception as error:
             self.engine.fail(error)
 
 
@@ -188,15 +217,15 @@ async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None
     reported = time.monotonic()
     while True:
         await asyncio.sleep(TICK)
-        if progress:
-            progress(engine.tally, run)
-        if time.monotonic() - reported > REPORT:
-            reported = time.monotonic()
-            try:
+        try:
+            if progress:
+                progress(engine.tally, run)
+            if time.monotonic() - reported > REPORT:
+                reported = time.monotonic()
                 await asyncio.to_thread(run.sync)
                 run.report(_counts(run, engine.tally, "running"))
-            except OutputError as error:
-                engine.fail(error)
+        except Exception as error:
+            engine.fail(error)
 
 
 def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:
@@ -223,11 +252,6 @@ def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:
 
 
 def _export(job: Job, run: Run) -> None:
-    if job.limit is not None and run.done + run.failed > job.limit:
-        raise RunError(
-            f"{run.folder} has {run.done + run.failed} rows, more than --limit "
-            f"{job.limit}; raise the limit, or use --fresh to start anew"
-        )
     fields = ["id", "root", "text", "made_by"]
     if not job.output.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".txt")):
         # Tables need their columns before the first row.

@@ -15,6 +15,7 @@ from llmaug.outcome import Spent
 from llmaug.pace import Pace
 from llmaug.request import Backend, Reply, Request
 
+RECENT = 60.0  # seconds within which an answer shows that the server works
 MOST_TRIES = 8  # of one request that the server answers with an error
 PATIENCE = 600.0  # seconds without any answer before the run stops
 
@@ -56,7 +57,7 @@ class Calls:
         self.pace = Pace(window)
         self.patience = patience
         self._flying: dict[bytes, asyncio.Future[Reply]] = {}
-        self._failing_since: float | None = None
+        self._answered_at = float("-inf")
         self._identity = hashlib.sha256(
             orjson.dumps([backend.name, dict(backend.parameters)], option=orjson.OPT_SORT_KEYS)
         )
@@ -71,10 +72,14 @@ class Calls:
         """The reply to one request; raises `BackendError` subclasses as the backend does."""
         asked = canonical(request)
         key = self.key(asked)
-        flying = self._flying.get(key)
-        if flying is not None:
+        while (flying := self._flying.get(key)) is not None:
             self.spent.merged += 1
-            return await asyncio.shield(flying)
+            try:
+                return await asyncio.shield(flying)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not flying.cancelled() or (task and task.cancelling()):
+                    raise  # it is we who are cancelled, not the one that asked
         if self.cache is not None and (reply := self.cache.get(key)) is not None:
             self.spent.cached += 1
             return reply
@@ -100,15 +105,14 @@ class Calls:
         return reply
 
     async def _ask(self, request: Request, key: bytes) -> Reply:
-        tries = 0
+        trouble = _Trouble()
         while True:
             await self.pace.acquire()
             try:
                 reply = await self.backend.complete(request)
             except Unavailable as error:
                 self.pace.release()
-                tries += error.answered and not error.overload
-                await self._wait_out(error, tries)
+                await self._wait_out(error, trouble)
                 continue
             except BaseException:
                 self.pace.release()
@@ -117,7 +121,7 @@ class Calls:
             return reply
 
     def _arrived(self, key: bytes, reply: Reply) -> None:
-        self._failing_since = None
+        self._answered_at = time.monotonic()
         spent = self.spent
         spent.asked += 1
         spent.prompt_tokens += reply.prompt_tokens
@@ -128,23 +132,40 @@ class Calls:
         else:
             self.pace.release()
 
-    async def _wait_out(self, error: Unavailable, tries: int) -> None:
-        """Sleep before the next try, or give the request or the whole run up."""
+    async def _wait_out(self, error: Unavailable, trouble: _Trouble) -> None:
+        """Sleep before the next try, or give the request or the whole run up.
+
+        A request is given up only while others are answered: in an outage every request fails,
+        and the run waits, or stops as a whole once `patience` is over.
+        """
         now = time.monotonic()
-        if self._failing_since is None:
-            self._failing_since = now
-        silent = now - self._failing_since
-        if silent > self.patience:
+        trouble.failures += 1
+        others = self._answered_at > now - RECENT
+        trouble.tries += others and error.answered and not error.overload
+        if trouble.tries >= MOST_TRIES:
+            raise Unavailable(f"given up after {trouble.tries} tries: {error}") from None
+        if now - trouble.since > self.patience:
+            if self._answered_at > trouble.since:
+                raise Unavailable(
+                    f"given up after {now - trouble.since:.0f} s and {trouble.failures} tries: "
+                    f"{error}"
+                ) from None
             raise BackendStopped(
-                f"{self.backend.name} has given no reply for {silent:.0f} s "
-                f"(last: {error}); what is finished is kept, run the same "
-                "command again once it works"
+                f"{self.backend.name} has given no reply for {now - trouble.since:.0f} s (last: "
+                f"{error}); what is finished is kept, run the same command again once it works"
             ) from None
-        if tries >= MOST_TRIES:
-            raise Unavailable(f"given up after {tries} tries: {error}") from None
         self.spent.retried += 1
         if error.overload:
             self.pace.slow(error.retry_after)
         most = 30.0 if error.answered else 5.0
-        wait = min(most, 0.5 * 2 ** min(tries, 10)) * random.uniform(0.5, 1.0)
+        wait = min(most, 0.25 * 2 ** min(trouble.failures, 10)) * random.uniform(0.5, 1.0)
         await asyncio.sleep(max(wait, error.retry_after or 0.0))
+
+
+class _Trouble:
+    """What one request has met so far."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.failures = 0
+        self.tries = 0  # failures while other requests were answered

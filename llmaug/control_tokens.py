@@ -13,7 +13,7 @@ from typing import Any
 # Gemma, Mistral, DeepSeek, Phi, Qwen. A zero-width space behind the first character keeps the
 # text readable and keeps a tokenizer from seeing the token.
 CONTROL = re.compile(
-    r"<\|[^\s<>|]{1,48}\|>|<｜[^\s<>｜]{1,48}｜>|</?(?:s|bos|eos|pad|unk|think|tool_call|"
+    r"<\|[^\s<>|]{1,48}\|?>|<[a-z_]{2,24}\|>|\[gMASK\]|<[se]op>|\]~b\]|<｜[^\s<>｜]{1,48}｜>|</?(?:s|bos|eos|pad|unk|think|tool_call|"
     r"tool_response|start_of_turn|end_of_turn|start_of_image)>|\[/?(?:INST|SYSTEM_PROMPT|"
     r"AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]|<</?SYS>>"
 )

@@ -185,7 +185,7 @@ class Engine:
                     row.attempt + ctx.requested,
                 ),
             )
-        return Outcome(row.number, text, _distinct_ids(texts), ctx.drops)
+        return Outcome(row.number, text, _distinct_ids(texts, text), ctx.drops)
 
     def _count(self, outcome: Outcome) -> None:
         tally = self.tally
@@ -198,17 +198,26 @@ class Engine:
             tally.drops[drop.reason] += 1
 
 
-def _distinct_ids(texts: list[Text]) -> list[Text]:
-    """The same texts, later ones renamed where two have one id."""
-    if len({text.id for text in texts}) == len(texts):
+def _distinct_ids(texts: list[Text], root: Text) -> list[Text]:
+    """The same texts with ids that no other text of the output has.
+
+    Where two have one id the later is renamed. An input that llmaug made before may stand beside
+    what is made of its root now (`r1/edit.0` in the input, and again from `r1`), so each pass over
+    such an output adds a slash: `r1//edit.0`.
+    """
+    passes = sum(name.endswith("made_by") for name in root.meta) if root.meta else 0
+    if not passes and len({text.id for text in texts}) == len(texts):
         return texts
     seen: set[str] = set()
     distinct = []
     for text in texts:
         name, count = text.id, 1
+        if passes and name.startswith(f"{root.id}/"):
+            name = root.id + "/" * passes + name[len(root.id) :]
+        plain = name
         while name in seen:
             count += 1
-            name = f"{text.id}~{count}"
+            name = f"{plain}~{count}"
         seen.add(name)
         distinct.append(text if name == text.id else replace(text, id=name))
     return distinct

@@ -41,6 +41,8 @@ class Gather:
             flat = [item for items, _ in batch for item in items]
             try:
                 results = await loop.run_in_executor(self._thread, self.work, flat)
+                if len(results) != len(flat):
+                    raise ValueError(f"{len(results)} results for {len(flat)} items")
             except Exception as error:
                 for _, future in batch:
                     if not future.done():

@@ -16,7 +16,7 @@ from llmaug.errors import OutputError
 from llmaug.outcome import Failure, Outcome
 from llmaug.text import Text
 
-DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
 
 
 def output_line(outcome: Outcome) -> bytes:
@@ -53,8 +53,8 @@ def failure_line(failure: Failure) -> bytes:
     )
 
 
-def texts(line: bytes) -> list[Text]:
-    finished = orjson.loads(line)
+def texts(finished: Mapping[str, Any]) -> list[Text]:
+    """The texts of a parsed line of the output."""
     shared = finished.get("meta", {})
     return [
         Text(v["text"], v["id"], finished["root"], v["made_by"], v.get("meta", shared))

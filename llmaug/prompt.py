@@ -95,17 +95,36 @@ def shipped() -> list[str]:
     )
 
 
-@functools.lru_cache(maxsize=256)
 def load(name: str) -> Prompt:
     """A shipped prompt by name, or a prompt file by path (`./mine.prompty`).
 
     Raises `PromptError`, with close matches for an unknown name.
     """
+    if not isinstance(name, str):
+        raise PromptError(f"a prompt is named by a string, not by {name!r}")
     if name.endswith(".prompty") or "/" in name:
-        path = Path(name)
-        if not path.is_file():
-            raise PromptError(f"no prompt file {name}; shipped prompts: {', '.join(shipped())}")
-        return _read(path.read_bytes(), path.stem, name)
+        try:
+            state = Path(name).stat()
+        except OSError:
+            raise PromptError(
+                f"no prompt file {name}; shipped prompts: {', '.join(shipped())}"
+            ) from None
+        return _load_file(name, state.st_mtime_ns, state.st_size)
+    return _load_shipped(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _load_file(name: str, mtime: int, size: int) -> Prompt:
+    """A prompt file, read again when it has changed."""
+    try:
+        content = Path(name).read_bytes()
+    except OSError as error:
+        raise PromptError(f"the prompt file {name} cannot be read: {error.strerror}") from None
+    return _read(content, Path(name).stem, name)
+
+
+@functools.cache
+def _load_shipped(name: str) -> Prompt:
     if not re.fullmatch(r"[a-z0-9_]{1,60}", name) or name not in shipped():
         raise PromptError(
             f"unknown prompt {name!r}; {did_you_mean(name, shipped())} "

@@ -127,6 +127,13 @@ def declared_sampling(front: Mapping[str, Any], output: str, where: str) -> Samp
             f"{where}: model.parameters.max_tokens is missing; without it some "
             "engines stop after 16 tokens and others never"
         )
+    for name, least, most in (("temperature", 0, 10), ("top_p", 0, 1), ("max_tokens", 1, 10**6)):
+        value = parameters.get(name, 1)
+        whole = isinstance(value, int) if name == "max_tokens" else isinstance(value, int | float)
+        if not whole or isinstance(value, bool) or not least <= value <= most:
+            raise PromptError(
+                f"{where}: {name} must be a number from {least} to {most:,}, not {value!r}"
+            )
     stop = parameters.get("stop") or ()
     schema = front.get("schema")
     if schema is not None and output != "json":

@@ -24,7 +24,7 @@ from llmaug.journal import (
     unwritable,
     write_json,
 )
-from llmaug.outcome import Outcome
+from llmaug.outcome import Failure, Outcome
 from llmaug.text import Text
 
 FORMAT = 1
@@ -58,8 +58,8 @@ class Run:
         self._offsets = array("q")  # by row: 0 unknown, -1 failed, else 1 + place in output
         self.attempts: dict[int, int] = {}  # by row: draws spent on replies that never fitted
         self.done = self.failed = 0
-        self._done_waiting: list[Outcome] = []
-        self._failed_waiting: list[Outcome] = []
+        self._done_waiting: list[tuple[int, bytes]] = []
+        self._failed_waiting: list[tuple[int, bytes]] = []
         with explained(folder):
             folder.mkdir(exist_ok=True)
         self._lock = self._locked()
@@ -133,21 +133,30 @@ class Run:
             row = self._row(line, "output.jsonl", place)
             self.done += self._place(row) <= 0
             self._offsets[row] = place + 1
-        if retry_failed:
-            for _, line in self._lines("failures.jsonl"):
-                failure = orjson.loads(line)
-                if failure["error"] == "ReplyError":
-                    # Its replies are in the cache and would come back; draw others.
-                    self.attempts[failure["row"]] = failure["attempts"]
-            os.ftruncate(self._failures, 0)
-            os.lseek(self._failures, 0, os.SEEK_SET)
-            self._failures_size = 0
-            return
         for place, line in self._lines("failures.jsonl"):
             row = self._row(line, "failures.jsonl", place)
-            if self._place(row) == 0:
+            if self._place(row) > 0:
+                continue  # it was tried again since, and worked
+            if not retry_failed:
+                self.failed += self._offsets[row] == 0
                 self._offsets[row] = -1
-                self.failed += 1
+            elif b'"ReplyError"' in line:
+                # Its replies are in the cache and would come back; draw others.
+                self.attempts[row] = self._parsed(line, "failures.jsonl", place)["attempts"]
+
+    def tidy(self) -> None:
+        """Leave one line for each row that failed, the last one, among the failures."""
+        latest: dict[int, int] = {}
+        for place, line in self._lines("failures.jsonl"):
+            latest[self._row(line, "failures.jsonl", place)] = place
+        keep = {place for row, place in latest.items() if self._offsets[row] < 0}
+        draft = self.folder / ".failures.jsonl"
+        with explained(self.folder):
+            with draft.open("wb") as kept:
+                for place, line in self._lines("failures.jsonl"):
+                    if place in keep:
+                        kept.write(line)
+            draft.replace(self.folder / "failures.jsonl")
 
     def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         place = 0
@@ -167,6 +176,16 @@ class Run:
             "wrote; use --fresh to start anew"
         )
 
+    def _parsed(self, line: bytes, name: str, place: int) -> dict[str, Any]:
+        try:
+            parsed: dict[str, Any] = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            raise RunError(
+                f"{self.folder / name}: the line at byte {place} is damaged; use --fresh to start "
+                "anew"
+            ) from None
+        return parsed
+
     def _place(self, row: int) -> int:
         if row >= len(self._offsets):
             self._offsets.frombytes(bytes(8 * max(row + 1 - len(self._offsets), 4096)))
@@ -177,8 +196,19 @@ class Run:
         return self._place(row) != 0
 
     def append(self, outcome: Outcome) -> None:
-        """Add one row's line; it survives `kill -9` after the next `flush`."""
-        (self._failed_waiting if outcome.failure else self._done_waiting).append(outcome)
+        """Add one row's line; it survives `kill -9` after the next `flush`.
+
+        A result that cannot be written as JSON is that row's failure.
+        """
+        failure = outcome.failure
+        if failure is None:
+            try:
+                self._done_waiting.append((outcome.row, output_line(outcome)))
+                return
+            except (TypeError, ValueError, RecursionError) as error:
+                root = outcome.root.id if outcome.root else ""
+                failure = Failure(outcome.row, root, "not JSON", f"cannot be written: {error}")
+        self._failed_waiting.append((outcome.row, failure_line(failure)))
 
     def flush(self) -> None:
         """Write the lines that were added, in one go.
@@ -189,20 +219,20 @@ class Run:
         done, self._done_waiting = self._done_waiting, []
         failed, self._failed_waiting = self._failed_waiting, []
         if done:
-            lines = [output_line(outcome) for outcome in done]
             place = self._size
-            self._size = self._write(self._output, b"".join(lines), place)
-            for outcome, line in zip(done, lines, strict=True):
-                self._place(outcome.row)
-                self._offsets[outcome.row] = place + 1
+            self._size = self._write(self._output, b"".join(line for _, line in done), place)
+            for row, line in done:
+                self._place(row)
+                self._offsets[row] = place + 1
                 place += len(line)
             self.done += len(done)
         if failed:
-            lines = [failure_line(outcome.failure) for outcome in failed if outcome.failure]
-            self._failures_size = self._write(self._failures, b"".join(lines), self._failures_size)
-            for outcome in failed:
-                self._place(outcome.row)
-                self._offsets[outcome.row] = -1
+            self._failures_size = self._write(
+                self._failures, b"".join(line for _, line in failed), self._failures_size
+            )
+            for row, _ in failed:
+                self._place(row)
+                self._offsets[row] = -1
             self.failed += len(failed)
 
     def _write(self, handle: int, lines: bytes, size: int) -> int:
@@ -222,7 +252,8 @@ class Run:
             for place in self._offsets:
                 if place > 0:
                     lines.seek(place - 1)
-                    yield texts(lines.readline())
+                    finished = self._parsed(lines.readline(), "output.jsonl", place - 1)
+                    yield texts(finished)
 
     def sync(self) -> None:
         """Make what was written survive a power cut too."""

@@ -85,6 +85,7 @@ class _Stream:
         self.room = Pace(AHEAD * engine.roots)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.main: asyncio.Task[None] | None = None
+        self.started = threading.Event()
 
     def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
@@ -93,6 +94,7 @@ class _Stream:
             target=asyncio.run, args=(self._run(),), name="llmaug engine", daemon=True
         )
         thread.start()
+        self.started.wait()
         early: dict[int, Outcome] = {}
         due = 0
         try:
@@ -129,6 +131,7 @@ class _Stream:
 
     async def _run(self) -> None:
         self.loop, self.main = asyncio.get_running_loop(), asyncio.current_task()
+        self.started.set()
         end: BaseException | None = None
         try:
             await self.engine.run(self.rows, self.ready.put, room=self.room.acquire)

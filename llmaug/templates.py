@@ -73,6 +73,8 @@ def compile_template(template: str, inputs: Container[str], where: str) -> Fille
         nodes.CallBlock,
         nodes.Block,
         nodes.Getattr,
+        nodes.Mul,
+        nodes.Pow,
     )
     try:
         tree = environment().parse(template)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from llmaug.errors import (
 )
 from llmaug.outcome import Outcome, Row
 from llmaug.testing import FakeBackend
-from llmaug.text import BadRow, Text
+from llmaug.text import BadRow, Text, record
 
 PLAN = "keep() + paraphrase(n=3) >> dedupe()"
 
@@ -248,19 +249,90 @@ def test_transient_errors_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     assert [t.text for t in done[0].texts] == ["back"]
 
 
-def test_a_request_that_always_fails_is_given_up_after_eight_tries(
+def test_a_request_that_always_fails_is_given_up_while_others_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     no_waiting(monkeypatch)
 
     def answer(request: la.Request) -> str:
-        raise Unavailable("HTTP 500")
+        if "number 1 " in request.messages[-1].content:
+            raise Unavailable("HTTP 500")
+        return "fine"
 
     backend = FakeBackend(answer)
-    done = outcomes("paraphrase()", rows(1), backend)
-    assert backend.asked == 8
-    assert done[0].failure is not None
-    assert "given up after 8 tries: HTTP 500" in done[0].failure.message
+    done = outcomes("paraphrase()", rows(2), backend)
+    assert backend.asked == 9
+    assert done[0].failure is None
+    assert done[1].failure is not None
+    assert "given up after 8 tries: HTTP 500" in done[1].failure.message
+
+
+def test_a_row_that_is_always_turned_away_does_not_stop_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_waiting(monkeypatch)
+
+    def answer(request: la.Request) -> str:
+        if "number 1 " in request.messages[-1].content:
+            raise Unavailable("HTTP 503", overload=True)
+        return "fine"
+
+    backend = FakeBackend(answer, latency=0.05)
+    done = outcomes("paraphrase()", rows(60), backend, patience=0.2, window=8)
+    assert [o.row for o in done if o.failure] == [1]
+
+
+def test_in_an_outage_no_row_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_waiting(monkeypatch)
+
+    def answer(request: la.Request) -> str:
+        raise Unavailable("HTTP 502 from the proxy")
+
+    with pytest.raises(BackendStopped, match=r"has given no reply.*HTTP 502"):
+        outcomes("paraphrase()", rows(30), FakeBackend(answer), patience=0.3)
+
+
+def test_a_cancelled_request_leaves_equal_ones_alone() -> None:
+    @dataclass(frozen=True, repr=False)
+    class Hasty(la.Step):
+        async def apply(self, texts: list[Text], ctx: Any) -> list[Text]:
+            request = la.Request((la.Message("user", "the same"),))
+            wait = 0.01 if ctx.root.id == "r0" else 1.0
+            async with asyncio.timeout(wait):
+                (reply,) = await ctx.complete([request])
+            return [texts[0].derive(reply.text, made_by="hasty()", id="x")]
+
+    done: list[Outcome] = []
+    engine = Engine(Hasty(), backends={"lm": FakeBackend(latency=0.05)})
+    asyncio.run(engine.run(rows(4), done.append))
+    assert sorted(o.row for o in done if not o.failure) == [1, 2, 3]
+    assert [o.failure.error for o in done if o.failure] == ["TimeoutError"]
+
+
+def test_a_second_pass_over_an_output_gives_ids_of_its_own(tmp_path: Path) -> None:
+    texts = [Text("one two three", "r1", "r1")]
+    ids: list[list[str]] = []
+    for number in range(3):
+        made = list(la.augment("keep() + edit('swap')", texts))
+        ids.append([text.id for text in made])
+        path = tmp_path / f"{number}.jsonl"
+        la.write(path, map(record, made), fields=[])
+        texts = list(la.read(path))
+    assert ids[0] == ["r1", "r1/edit.0"]
+    assert ids[1] == ["r1", "r1//edit.0", "r1/edit.0", "r1/edit.0//edit.0"]
+    for made_ids in ids:
+        assert len(set(made_ids)) == len(made_ids)
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "truncated"), ("content_filter", "refusal")]
+)
+def test_an_empty_reply_that_was_ended_early_is_a_drop(finish: str, reason: str) -> None:
+    backend = FakeBackend(lambda request: la.Reply("", finish))
+    done = outcomes("paraphrase(n=2)", rows(1), backend)
+    assert backend.asked == 2
+    assert done[0].failure is None
+    assert [drop.reason for drop in done[0].drops] == [reason, reason]
 
 
 def test_a_server_that_stays_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,9 +151,6 @@ def test_another_input_prompt_or_parameter_is_refused(tmp_path: Path) -> None:
         la.augment_file(job(tmp_path, plan))
     texts_file(tmp_path)
     prompt.write_text(content.replace("Say", "Shout"))
-    from llmaug.prompt import load
-
-    load.cache_clear()
     with pytest.raises(ResumeRefused, match="another prompt:"):
         la.augment_file(job(tmp_path, plan))
 
@@ -233,6 +230,52 @@ def test_retrying_a_reply_that_never_fitted_draws_new_ones(tmp_path: Path) -> No
     assert la.augment_file(job(tmp_path, "generate('paraphrase')", backend)).failed == 1
     second = la.augment_file(job(tmp_path, "generate('paraphrase')", backend), retry_failed=True)
     assert second.done == 1
+
+
+def test_a_result_that_is_not_json_is_a_counted_failure(tmp_path: Path) -> None:
+    circle: dict[str, Any] = {}
+    circle["again"] = circle
+    texts_file(tmp_path, 3)
+    asked = job(tmp_path, "keep()")
+    plain = asked.source.rows
+
+    def rows() -> Any:
+        for text in plain():
+            yield text.with_meta(odd=circle) if text.id == "r1" else text
+
+    asked.source.rows = rows  # type: ignore[method-assign]
+    summary = la.augment_file(asked)
+    assert str(summary) == "3 rows in = 2 done + 1 failed"
+    assert lines(summary.run / "failures.jsonl")[0]["error"] == "not JSON"
+
+
+def test_a_retry_that_stops_early_keeps_the_account_of_failures(tmp_path: Path) -> None:
+    from llmaug.errors import BackendStopped
+
+    backend, _ = failing_once("number 7 ")
+    la.augment_file(job(tmp_path, backend=backend))
+
+    class Down(FakeBackend):
+        async def start(self) -> None:
+            raise BackendStopped("nothing answers")
+
+    with pytest.raises(BackendStopped):
+        la.augment_file(job(tmp_path, backend=Down()), retry_failed=True)
+    again = la.augment_file(job(tmp_path, backend=backend))
+    assert str(again) == "20 rows in = 19 done + 1 failed"
+
+
+def test_a_stop_says_what_is_kept(tmp_path: Path) -> None:
+    from llmaug.errors import BackendStopped
+
+    def answer(request: la.Request) -> str:
+        if "number 15 " in request.messages[-1].content:
+            raise BackendStopped("the key was refused")
+        return "a reply"
+
+    with pytest.raises(BackendStopped) as caught:
+        la.augment_file(job(tmp_path, backend=FakeBackend(answer, window=1)), window=1)
+    assert any("rows in =" in note for note in caught.value.__notes__)
 
 
 def test_strict_stops_at_the_first_bad_row(tmp_path: Path) -> None:

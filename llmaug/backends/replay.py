@@ -64,9 +64,22 @@ class ReplayBackend:
     def __init__(self, path: str | Path, *, window: int = 64) -> None:
         self.path, self.window = Path(path), window
         self.name = f"replay:{self.path.name}"
-        self.parameters: Mapping[str, Any] = {}
+        self._mark: str | None = None
         self._places: dict[bytes, int] = {}
         self._lines: BinaryIO | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The recording's SHA-256: another recording gives other replies."""
+        if self._mark is None:
+            try:
+                with self.path.open("rb") as lines:
+                    self._mark = hashlib.file_digest(lines, "sha256").hexdigest()
+            except OSError as error:
+                raise BackendStopped(
+                    f"recording {self.path} cannot be read: {_why(error)}"
+                ) from None
+        return {"sha256": self._mark}
 
     async def start(self) -> None:
         await self.close()

@@ -26,7 +26,7 @@ def icr(*, examples: str, k: int = 16, n: int = 1, temperature: float | None = N
 
     O'Brien et al. 2024, LLM-TTA (arXiv 2402.08225). `examples` is a file of in-domain texts, of
     which `k` are drawn by the run's seed, the same for every row; their labels are not shown.
-    Departs in that the draw is not stratified by class and that examples are not trimmed.
+    Departs in that the draw is not stratified by class; each example is cut at 300 characters.
     """
     return Generate("icr", n=n, temperature=temperature, examples=examples, k=k) >> Clean()
 

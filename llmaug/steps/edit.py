@@ -7,7 +7,7 @@ import random
 import re
 import string
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 
 from llmaug.errors import PlanError, did_you_mean
 from llmaug.plan import Context, Step
@@ -40,7 +40,6 @@ class Edit(Step):
     """
 
     kind: str
-    _: KW_ONLY
     rate: float = 0.1
     n: int = 1
 

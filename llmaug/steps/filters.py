@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 from llmaug.errors import PlanError
 from llmaug.plan import Context, Step
@@ -61,7 +61,6 @@ class Similar(Step):
     gives = frozenset({"similarity"})
     uses = frozenset({"embedder"})
 
-    _: KW_ONLY
     min: float | None = None
     max: float | None = None
 
@@ -92,7 +91,6 @@ class Similar(Step):
 class Length(Step):
     """Keep the variants that have from `min_ratio` to `max_ratio` times the input's words."""
 
-    _: KW_ONLY
     min_ratio: float | None = None
     max_ratio: float | None = None
 

@@ -52,7 +52,7 @@ class Generate(Step):
 
     @property
     def needs(self) -> frozenset[str]:
-        return prompts.load(self.prompt).needs - set(self.inputs)
+        return self.ready[0].needs - set(self.inputs)
 
     @property
     def uses(self) -> frozenset[str]:
@@ -70,6 +70,10 @@ class Generate(Step):
             isinstance(self.max_tokens, int) and self.max_tokens > 0
         ):
             raise PlanError(f"{self}: max_tokens must be a whole number above 0")
+        if not isinstance(self.inputs, Mapping):
+            raise PlanError(f"{self}: inputs must be like {{'language': 'French'}}")
+        if not isinstance(self.labels, tuple) or not all(isinstance(s, str) for s in self.labels):
+            raise PlanError(f"{self}: labels must be a list of strings")
         for name in self.inputs:
             if name not in prompt.inputs or name == "text":
                 raise PlanError(
@@ -91,7 +95,7 @@ class Generate(Step):
             raise PlanError(f"{self}: prompt {self.prompt!r} answers with a label; give labels=[…]")
 
     def fingerprints(self) -> Mapping[str, str]:
-        marks = {f"prompt:{self.prompt}": prompts.load(self.prompt).fingerprint}
+        marks = {f"prompt:{self.prompt}": self.ready[0].fingerprint}
         if self.examples:
             marks[f"examples:{self.examples}"] = file_mark(self.examples)
         return marks
@@ -109,12 +113,19 @@ class Generate(Step):
         sampling = replace(prompt.sampling, **changed)
         return prompt, sampling, f"{self}@{prompt.fingerprint}"
 
+    @functools.cached_property
+    def _chosen(self) -> dict[int, tuple[str, ...]]:
+        """The examples shown, by seed."""
+        return {}
+
     def requests(self, text: Text, seed: int) -> tuple[list[Request], bool]:
         """The n requests for one text, and whether it held control tokens."""
         prompt, sampling, _ = self.ready
         values = {**text.meta, **self.inputs, "text": text.text}
         if self.examples:
-            values["examples"] = chosen_examples(self.examples, self.k, seed)
+            if seed not in self._chosen:
+                self._chosen[seed] = chosen_examples(self.examples, self.k, seed)
+            values["examples"] = self._chosen[seed]
         rendered = prompt.render(values)
         return [
             Request(rendered.messages, sampling, i, 0, seed) for i in range(self.n)
@@ -150,6 +161,10 @@ class Generate(Step):
                 ctx.drop(text.derive(reply.text, made_by=made_by, id=text.id), "unfit reply")
                 continue
             for line in written:
+                if not line:
+                    reason = "truncated" if finish == "length" else "refusal"
+                    ctx.drop(text.derive("", made_by=made_by, id=text.id), reason)
+                    continue
                 id = f"{text.id}/generate.{len(variants)}"
                 if finish == "stop":
                     variants.append(text.derive(line, made_by=made_by, id=id))
@@ -163,6 +178,8 @@ class Generate(Step):
         self, request: Request, reply: Reply, prompt: prompts.Prompt, ctx: Context
     ) -> tuple[list[str], str]:
         """The texts of a reply that fits, drawing again where it does not."""
+        if reply.finish != "stop" and not reply.text.strip():
+            return [""], reply.finish  # cut off in its reasoning, or filtered: no sample helps
         for attempt in range(1, MOST_ATTEMPTS + 1):
             cut = reply.finish == "length"
             try:
@@ -183,9 +200,27 @@ class Generate(Step):
         raise AssertionError("unreachable")
 
 
-@functools.lru_cache(maxsize=64)
 def chosen_examples(file: str, k: int, seed: int) -> tuple[str, ...]:
     """k texts of a file, drawn by the seed alone, without their labels."""
+    return _chosen(file, k, seed, _state(file))
+
+
+def file_mark(file: str) -> str:
+    """The first 12 hex digits of a file's SHA-256."""
+    return _mark(file, _state(file))
+
+
+def _state(file: str) -> tuple[int, int]:
+    """What changes when a file does."""
+    try:
+        state = Path(file).stat()
+    except OSError as error:
+        raise PlanError(f"{file} cannot be read: {error.strerror}") from None
+    return state.st_mtime_ns, state.st_size
+
+
+@functools.lru_cache(maxsize=64)
+def _chosen(file: str, k: int, seed: int, state: tuple[int, int]) -> tuple[str, ...]:
     reservoir: list[str] = []
     draw = random.Random(seed)
     for number, text in enumerate(read(file)):
@@ -199,8 +234,7 @@ def chosen_examples(file: str, k: int, seed: int) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def file_mark(file: str) -> str:
-    """The first 12 hex digits of a file's SHA-256."""
+def _mark(file: str, state: tuple[int, int]) -> str:
     try:
         with Path(file).open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()[:12]
