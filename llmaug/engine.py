@@ -118,9 +118,9 @@ class Engine:
         self.unfinished = self._stopping and next(source, None) is not None
         return self.tally
 
-    async def close(self) -> None:
-        """Let go of models and connections."""
-        for backend in self.backends.values():
+    async def close(self, backends: Iterable[Backend] | None = None) -> None:
+        """Let go of models and connections: of all backends, or of these."""
+        for backend in self.backends.values() if backends is None else backends:
             await backend.close()
         self.models.close()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from llmaug import plan as plans
 from llmaug.backends import backend as backend_named
+from llmaug.background import event_loop, keep_open
 from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
 from llmaug.errors import RowsFailed
@@ -43,6 +43,8 @@ def augment(
 
     `texts` are strings (ids 0, 1, …), `Text`s or `read(...)`. Works inside a running event loop
     (a notebook) too: the engine has a thread of its own. Memory does not grow with the input.
+    A backend given as an object stays loaded for the next call, until Python ends or `del`; one
+    named by a string is closed at the end of the call.
 
     Rows that fail are added to `failed`; without that list, `RowsFailed` is raised after the
     last variant. Errors that no row could escape (wrong key, unknown model) are raised at once.
@@ -65,7 +67,13 @@ def augment(
         classify=classify,
         search=search,
     )
-    return _Stream(engine, _numbered(texts)).texts(failed)
+    ours = [
+        backends[role] for role, given in (("lm", lm), ("judge", judge)) if isinstance(given, str)
+    ]
+    for backend in backends.values():
+        if backend not in ours:
+            keep_open(backend)
+    return _Stream(engine, _numbered(texts), ours=ours).texts(failed)
 
 
 def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
@@ -77,24 +85,19 @@ def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
 
 
 class _Stream:
-    """An engine in a thread of its own, and its outcomes put back into the order of the input."""
+    """An engine on the background loop, its outcomes put back into the order of the input."""
 
-    def __init__(self, engine: Engine, rows: Iterator[Row]) -> None:
-        self.engine, self.rows = engine, rows
+    def __init__(self, engine: Engine, rows: Iterator[Row], *, ours: Sequence[Backend]) -> None:
+        self.engine, self.rows, self.ours = engine, rows, ours
         self.ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         self.room = Pace(AHEAD * engine.roots)
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.main: asyncio.Task[None] | None = None
-        self.started = threading.Event()
+        self.ended = threading.Event()
 
     def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
         before = len(failures)
-        thread = threading.Thread(
-            target=asyncio.run, args=(self._run(),), name="llmaug engine", daemon=True
-        )
-        thread.start()
-        self.started.wait()
+        loop = event_loop()
+        running = asyncio.run_coroutine_threadsafe(self._run(), loop)
         early: dict[int, Outcome] = {}
         due = 0
         try:
@@ -108,10 +111,11 @@ class _Stream:
                     if now.failure:
                         failures.append(now.failure)
                     yield from now.texts
-                    self._call(self.room.release)
+                    loop.call_soon_threadsafe(self.room.release)
         finally:
-            self._call(self._cancel)
-            thread.join()
+            running.cancel()
+            while not self.ended.wait(0.1) and loop.is_running():
+                pass
         if failed is None and failures:
             first = failures[0]
             raise RowsFailed(
@@ -120,18 +124,7 @@ class _Stream:
                 failures,
             )
 
-    def _call(self, function: Callable[[], None]) -> None:
-        if self.loop is not None and not self.loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # it may just have ended by itself
-                self.loop.call_soon_threadsafe(function)
-
-    def _cancel(self) -> None:
-        if self.main is not None:
-            self.main.cancel()
-
     async def _run(self) -> None:
-        self.loop, self.main = asyncio.get_running_loop(), asyncio.current_task()
-        self.started.set()
         end: BaseException | None = None
         try:
             await self.engine.run(self.rows, self.ready.put, room=self.room.acquire)
@@ -140,7 +133,10 @@ class _Stream:
         except BaseException as error:
             end = error
         finally:
-            await self.engine.close()
-            if self.engine.cache is not None:
-                self.engine.cache.close()
-            self.ready.put(end)
+            try:
+                await self.engine.close(self.ours)
+                if self.engine.cache is not None:
+                    self.engine.cache.close()
+            finally:
+                self.ready.put(end)
+                self.ended.set()

@@ -391,6 +391,28 @@ def test_augment_keeps_the_order_and_streams() -> None:
     assert roots == [str(i) for i in range(300) for _ in (0, 1)]
 
 
+def test_a_backend_object_stays_loaded_between_calls() -> None:
+    class Counting(FakeBackend):
+        closed = 0
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    backend = Counting()
+    for _ in range(3):
+        assert list(la.augment("paraphrase()", ["a b c"], lm=backend))
+    assert backend.closed == 0
+
+
+def test_two_streams_at_once_share_a_backend() -> None:
+    backend = FakeBackend(latency=0.01)
+    one = la.augment("paraphrase()", ["a b c", "d e f"], lm=backend)
+    two = la.augment("paraphrase()", ["g h i"], lm=backend)
+    assert [next(one).root, next(two).root, next(one).root] == ["0", "0", "1"]
+    one.close()
+    two.close()
+
+
 def test_augment_can_be_left_early_and_run_inside_a_running_loop() -> None:
     def endless() -> Any:
         number = 0

@@ -44,7 +44,7 @@ ORDER = (
     "vocabulary",
     "gguf known_models model_sources models",
     "outcome journal",
-    "backends cache pace gather run",
+    "backends cache pace gather run background",
     "calls",
     "context",
     "engine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class ChatBackend:
         self._key = connection.key_or_environment(key)
         self._without: frozenset[str] = frozenset()  # fields that the server does not take
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._troubles: tuple[type[Exception], ...] = ()
 
     def __repr__(self) -> str:
@@ -67,6 +69,9 @@ class ChatBackend:
         """Open the pool and look whether the server answers and serves the model."""
         import aiohttp
 
+        if self._session is not None and self._loop is asyncio.get_running_loop():
+            return
+        self._loop = asyncio.get_running_loop()
         if not self._key and self.endpoint.startswith(OPENAI):
             raise BackendStopped(f"{self.endpoint} needs a key: set LLMAUG_API_KEY")
         headers = {"Content-Type": "application/json", "User-Agent": "llmaug"}
