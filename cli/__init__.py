@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import typer
@@ -50,5 +52,11 @@ def main() -> None:
             print(line, file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        sys.stderr.close()
+        # The reader has gone; nothing is left to say to it, also not when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if debug or error.errno != errno.ENOSPC:
+            raise
+        print("llmaug: disk full; free space and run the same command again", file=sys.stderr)
+        sys.exit(2)

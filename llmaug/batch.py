@@ -70,6 +70,8 @@ def augment_file(
     check_output(job.output)
     plan.check(job.plan, job.source.fields())
     identity = job.identity()
+    if job.output.resolve() == job.source.path.resolve():
+        raise OutputError(f"{job.output} is the input; name another output")
     if job.output.exists() and not job.folder.exists() and not fresh:
         raise OutputError(
             f"{job.output} exists and no run of ours made it; use --fresh to "
@@ -77,10 +79,10 @@ def augment_file(
         )
     run = Run(job.folder, identity, fresh=fresh, retry_failed=retry_failed, versions=versions())
     try:
-        if job.limit is not None and run.done + run.failed > job.limit:
+        if job.limit is not None and run.reaches > job.limit:
             raise RunError(
-                f"{run.folder} has {run.done + run.failed} rows, more than --limit "
-                f"{job.limit}; raise the limit, or use --fresh to start anew"
+                f"{run.folder} reaches row {run.reaches}, more than --limit {job.limit}; raise "
+                "the limit, or use --fresh to start anew"
             )
         replies = ReplyCache(cache or job.folder / "replies.sqlite")
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from llmaug.errors import CacheError, OutputError
+from llmaug.errors import CacheError, OutputError, ReplyError
 from llmaug.request import Reply
 
 FORMAT = 1
@@ -39,13 +39,15 @@ class ReplyCache:
     ) -> None:
         self.path = Path(path)
         self.on_failure = on_failure
-        self._waiting: dict[bytes, Reply] = {}
+        self._waiting: dict[bytes, tuple[Reply, str]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
         if not self.path.parent.is_dir():
             raise CacheError(f"cache {self.path}: the folder {self.path.parent} does not exist")
+        if self.path.is_dir():
+            raise CacheError(f"cache {self.path} is a folder; name a file with --cache")
         connection = sqlite3.connect(
             self.path, timeout=60, isolation_level=None, check_same_thread=False
         )
@@ -89,7 +91,7 @@ class ReplyCache:
         """The reply stored under a request's key, if there is one."""
         waiting = self._waiting.get(key)
         if waiting is not None:
-            return waiting
+            return waiting[0]
         try:
             found = self._connection.execute("SELECT reply FROM replies WHERE key=?", (key,))
             row = found.fetchone()
@@ -101,9 +103,15 @@ class ReplyCache:
 
     def put(self, key: bytes, reply: Reply, *, stored: Callable[[], None] | None = None) -> None:
         """Store a reply; `stored` is called once it would survive `kill -9`."""
+        try:
+            value = orjson.dumps(
+                (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens)
+            ).decode()
+        except TypeError as error:
+            raise ReplyError(f"the reply cannot be stored: {error}") from None
         if not self._waiting:
             asyncio.get_running_loop().call_later(GATHER, self.flush)
-        self._waiting[key] = reply
+        self._waiting[key] = reply, value
         if stored:
             self._callbacks.append(stored)
 
@@ -111,10 +119,7 @@ class ReplyCache:
         """Commit what was put."""
         waiting, self._waiting = self._waiting, {}
         callbacks, self._callbacks = self._callbacks, []
-        rows = [
-            (key, orjson.dumps((r.text, r.finish, r.prompt_tokens, r.completion_tokens)).decode())
-            for key, r in waiting.items()
-        ]
+        rows = [(key, value) for key, (_, value) in waiting.items()]
         try:
             if rows:
                 self._connection.execute("BEGIN IMMEDIATE")

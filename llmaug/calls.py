@@ -10,7 +10,7 @@ import time
 import orjson
 
 from llmaug.cache import ReplyCache
-from llmaug.errors import BackendStopped, RequestRefused, Unavailable
+from llmaug.errors import BackendStopped, ReplyError, RequestRefused, Unavailable
 from llmaug.outcome import Spent
 from llmaug.pace import Pace
 from llmaug.request import Backend, Reply, Request
@@ -128,7 +128,11 @@ class Calls:
         spent.completion_tokens += reply.completion_tokens
         self.pace.succeeded()
         if self.cache is not None and reply.finish == "stop":
-            self.cache.put(key, reply, stored=self.pace.release)
+            try:
+                self.cache.put(key, reply, stored=self.pace.release)
+            except ReplyError:
+                self.pace.release()
+                raise
         else:
             self.pace.release()
 

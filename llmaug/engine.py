@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmaug.cache import ReplyCache
 from llmaug.calls import PATIENCE, Calls
@@ -19,6 +19,7 @@ from llmaug.errors import (
     MissingExtra,
     ModelError,
     OutputError,
+    PlanError,
 )
 from llmaug.outcome import Failure, Outcome, Row, Tally
 from llmaug.plan import Step
@@ -55,6 +56,11 @@ class Engine:
         search: Callable[[list[str], int], list[list[Text]]] | None = None,
         patience: float = PATIENCE,
     ) -> None:
+        if not -(2**63) <= seed < 2**63:
+            raise PlanError(f"the seed {seed} does not fit 64 bits")
+        for one in (window, *(backend.window for backend in backends.values())):
+            if one is not None and one < 1:
+                raise PlanError(f"the window must be at least 1, not {one}")
         self.plan, self.seed, self.tally = plan, seed, Tally()
         self.backends = backends
         self.cache = cache
@@ -82,25 +88,26 @@ class Engine:
         rows: Iterable[Row],
         finish: Callable[[Outcome], None],
         *,
-        room: Callable[[], Any] | None = None,
+        take: Callable[[], Awaitable[Row | None]] | None = None,
     ) -> Tally:
         """Apply the plan to every row and hand each outcome to `finish`, as soon as it is known.
 
         Raises the first error that no later row could escape; outcomes handed over before it
-        stand. `room` is awaited before each row is taken, to hold back a slow consumer.
+        stand. `take` is awaited for each row in place of `rows`, where getting one may take time;
+        None ends.
         """
         if self.cache is not None:
             self.cache.on_failure = self.fail
         self.models.check(self.plan)
         source = iter(rows)
-        first = next(source, None)
+        first = await take() if take else next(source, None)
         if first is None:
             return self.tally  # nothing to do, so no model is loaded for it
-        source = itertools.chain([first], source)
+        begin = [first]
         for backend in self.backends.values():
             await backend.start()
         self._tasks = [
-            asyncio.create_task(self._work(source, finish, room)) for _ in range(self.roots)
+            asyncio.create_task(self._work(begin, source, finish, take)) for _ in range(self.roots)
         ]
         try:
             await asyncio.gather(*self._tasks)
@@ -115,13 +122,15 @@ class Engine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
-        self.unfinished = self._stopping and next(source, None) is not None
+        self.unfinished = self._stopping and bool(begin or next(source, None))
         return self.tally
 
     async def close(self, backends: Iterable[Backend] | None = None) -> None:
         """Let go of models and connections: of all backends, or of these."""
         for backend in self.backends.values() if backends is None else backends:
-            await backend.close()
+            # What was finished is not lost for a backend that does not close well.
+            with contextlib.suppress(Exception):
+                await backend.close()
         self.models.close()
 
     def stop(self) -> None:
@@ -137,15 +146,17 @@ class Engine:
 
     async def _work(
         self,
+        begin: list[Row],
         source: Iterator[Row],
         finish: Callable[[Outcome], None],
-        room: Callable[[], Any] | None,
+        take: Callable[[], Awaitable[Row | None]] | None,
     ) -> None:
         began = time.monotonic()
         while not self._stopping:
-            if room:
-                await room()
-            row = next(source, None)
+            if begin:
+                row: Row | None = begin.pop()
+            else:
+                row = await take() if take else next(source, None)
             if row is None:
                 return
             outcome = await self._outcome(row)
@@ -170,7 +181,10 @@ class Engine:
             texts = await self.plan.apply([text], ctx)
         except FATAL:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # the run is over, not this row's request
             # A fault in one row's step or classifier is that row's failure, not the run's end.
             kind = type(error).__name__
             message = str(error) if isinstance(error, LlmaugError) else f"{kind}: {error}"

@@ -116,7 +116,10 @@ def declared_inputs(declared: Any, where: str) -> dict[str, Input]:
 
 
 def declared_sampling(front: Mapping[str, Any], output: str, where: str) -> Sampling:
-    parameters = (front.get("model") or {}).get("parameters") or {}
+    model = front.get("model") or {}
+    parameters = model.get("parameters") or {} if isinstance(model, dict) else None
+    if not isinstance(parameters, dict):
+        raise PromptError(f"{where}: model must be a mapping with parameters, itself a mapping")
     for key in parameters:
         if key not in PARAMETERS:
             raise PromptError(

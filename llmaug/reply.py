@@ -61,15 +61,19 @@ def _strings(value: Any, schema: Mapping[str, Any] | None) -> list[str]:
     for name in (schema or {}).get("required", ()):
         if not isinstance(value, dict) or name not in value:
             raise ReplyError(f"the reply lacks the field {name!r}")
-    candidates = list(value.values()) if isinstance(value, dict) else [value]
-    for candidate in candidates:
-        if isinstance(candidate, str):
-            candidate = [candidate]
-        if isinstance(candidate, list) and all(isinstance(item, str) for item in candidate):
-            if any(item.strip() for item in candidate):
-                return [item.strip() for item in candidate if item.strip()]
-            raise ReplyError("the reply's list is empty")
-    raise ReplyError("the reply holds no string and no list of strings")
+    fields = list(value.values()) if isinstance(value, dict) else [value]
+    lists = [f for f in fields if isinstance(f, list) and all(isinstance(i, str) for i in f)]
+    found = lists or [[f] for f in fields if isinstance(f, str)]
+    if len(found) != 1:
+        raise ReplyError(
+            "the reply holds no string and no list of strings"
+            if not found
+            else "the reply holds several strings or lists, so which is meant is not known"
+        )
+    texts = [item.strip() for item in found[0] if item.strip()]
+    if not texts:
+        raise ReplyError("the reply's list is empty")
+    return texts
 
 
 def _label(reply: str, labels: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ class Run:
         self._offsets = array("q")  # by row: 0 unknown, -1 failed, else 1 + place in output
         self.attempts: dict[int, int] = {}  # by row: draws spent on replies that never fitted
         self.done = self.failed = 0
+        self.reaches = 0  # rows from the first to the last that earlier runs finished
         self._done_waiting: list[tuple[int, bytes]] = []
         self._failed_waiting: list[tuple[int, bytes]] = []
         with explained(folder):
@@ -132,9 +133,11 @@ class Run:
         for place, line in self._lines("output.jsonl"):
             row = self._row(line, "output.jsonl", place)
             self.done += self._place(row) <= 0
+            self.reaches = max(self.reaches, row + 1)
             self._offsets[row] = place + 1
         for place, line in self._lines("failures.jsonl"):
             row = self._row(line, "failures.jsonl", place)
+            self.reaches = max(self.reaches, row + 1)
             if self._place(row) > 0:
                 continue  # it was tried again since, and worked
             if not retry_failed:

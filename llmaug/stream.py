@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from llmaug.backends import backend as backend_named
 from llmaug.background import event_loop, keep_open
 from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
-from llmaug.errors import RowsFailed
+from llmaug.errors import RowsFailed, TextError
 from llmaug.outcome import Failure, Outcome, Row
 from llmaug.pace import Pace
 from llmaug.plan import Step
@@ -49,6 +50,8 @@ def augment(
     Rows that fail are added to `failed`; without that list, `RowsFailed` is raised after the
     last variant. Errors that no row could escape (wrong key, unknown model) are raised at once.
     """
+    if isinstance(texts, str):
+        raise TextError("texts must be a list of strings; for one text write [text]")
     step = parse(plan)
     plans.check(step, texts.fields() if isinstance(texts, TextFile) else None)
     backends = {
@@ -80,7 +83,12 @@ def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
     rows: Iterable[str | Text | BadRow] = texts.rows() if isinstance(texts, TextFile) else texts
     for number, text in enumerate(rows):
         if isinstance(text, str):
-            text = Text(text, str(number), str(number))
+            if not text.strip():
+                text = BadRow("", number, "empty text", f"text {number} is empty", str(number))
+            else:
+                text = Text(text, str(number), str(number))
+        elif not isinstance(text, Text | BadRow):
+            raise TextError(f"text {number} is a {type(text).__name__}, not a string or a Text")
         yield Row(number, text)
 
 
@@ -91,7 +99,10 @@ class _Stream:
         self.engine, self.rows, self.ours = engine, rows, ours
         self.ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         self.room = Pace(AHEAD * engine.roots)
+        self.begun = False
         self.ended = threading.Event()
+        # Rows are pulled in a thread: getting one may wait for a disk, or for another `augment`.
+        self.puller = ThreadPoolExecutor(1, thread_name_prefix="llmaug rows")
 
     def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
@@ -114,8 +125,9 @@ class _Stream:
                     loop.call_soon_threadsafe(self.room.release)
         finally:
             running.cancel()
-            while not self.ended.wait(0.1) and loop.is_running():
+            while not self.ended.wait(0.1) and self.begun and loop.is_running():
                 pass
+            self.puller.shutdown(wait=False, cancel_futures=True)
         if failed is None and failures:
             first = failures[0]
             raise RowsFailed(
@@ -124,10 +136,15 @@ class _Stream:
                 failures,
             )
 
+    async def _take(self) -> Row | None:
+        await self.room.acquire()
+        return await asyncio.get_running_loop().run_in_executor(self.puller, next, self.rows, None)
+
     async def _run(self) -> None:
         end: BaseException | None = None
         try:
-            await self.engine.run(self.rows, self.ready.put, room=self.room.acquire)
+            self.begun = True
+            await self.engine.run((), self.ready.put, take=self._take)
         except asyncio.CancelledError:
             pass
         except BaseException as error:

@@ -20,6 +20,7 @@ from llmaug.errors import (
     PlanError,
     RequestRefused,
     RowsFailed,
+    TextError,
     Unavailable,
 )
 from llmaug.outcome import Outcome, Row
@@ -411,6 +412,55 @@ def test_two_streams_at_once_share_a_backend() -> None:
     assert [next(one).root, next(two).root, next(one).root] == ["0", "0", "1"]
     one.close()
     two.close()
+
+
+def test_one_augment_may_feed_another() -> None:
+    lm = FakeBackend(latency=0.001)
+    first = la.augment("paraphrase()", [f"text {i} of words" for i in range(30)], lm=lm)
+    second = list(la.augment("paraphrase(n=2)", (v.text for v in first), lm=lm))
+    assert [v.root for v in second] == [str(i) for i in range(30) for _ in (0, 1)]
+
+
+@pytest.mark.parametrize("window", [1, 64])
+def test_a_reply_that_cannot_be_stored_fails_its_row_alone(tmp_path: Path, window: int) -> None:
+    def answer(request: la.Request) -> str:
+        return "a \ud83d b" if "number 2 " in request.messages[-1].content else "fine"
+
+    cache = ReplyCache(tmp_path / "c.sqlite")
+    try:
+        done = outcomes("paraphrase()", rows(6), FakeBackend(answer), cache=cache, window=window)
+    finally:
+        cache.close()
+    assert [o.row for o in done if o.failure] == [2]
+
+
+def test_a_cancellation_inside_a_backend_is_its_rows_failure() -> None:
+    def answer(request: la.Request) -> str:
+        if "number 2 " in request.messages[-1].content:
+            raise asyncio.CancelledError
+        return "fine"
+
+    done = outcomes("paraphrase()", rows(6), FakeBackend(answer))
+    assert len(done) == 6
+    assert [o.row for o in done if o.failure] == [2]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"window": -1}, "window must be at least 1"), ({"seed": 10**30}, "does not fit 64 bits")],
+)
+def test_a_senseless_window_or_seed_is_refused(options: dict[str, int], says: str) -> None:
+    with pytest.raises(PlanError, match=says):
+        la.augment("paraphrase()", ["x"], lm="fake:", **options)  # type: ignore[arg-type]
+
+
+def test_texts_of_the_wrong_kind_are_refused() -> None:
+    with pytest.raises(TextError, match=r"write \[text\]"):
+        la.augment("keep()", "one string")
+    with pytest.raises(TextError, match="text 1 is a int"):
+        list(la.augment("keep()", ["a", 7]))  # type: ignore[list-item]
+    with pytest.raises(RowsFailed, match="text 0 is empty"):
+        list(la.augment("keep()", [" "]))
 
 
 def test_augment_can_be_left_early_and_run_inside_a_running_loop() -> None:

@@ -18,6 +18,7 @@ SCHEMA = {"type": "object", "required": ["queries"]}
         ('{"queries": ["a", " b "]}', "json", ["a", "b"]),
         ('```json\n{"queries": ["a"]}\n```', "json", ["a"]),
         ('{"queries": "a"}', "json", ["a"]),
+        ('{"reasoning": "I think", "queries": ["a", "b"]}', "json", ["a", "b"]),
         ("Positive.", "label", ["positive"]),
     ],
 )

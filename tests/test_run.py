@@ -189,7 +189,7 @@ def test_an_output_that_no_run_made_is_not_replaced(tmp_path: Path) -> None:
 def test_the_limit_may_grow(tmp_path: Path) -> None:
     assert la.augment_file(job(tmp_path, limit=5)).rows == 5
     assert la.augment_file(job(tmp_path, limit=12)).rows == 12
-    with pytest.raises(RunError, match=r"more than --limit 3"):
+    with pytest.raises(RunError, match=r"reaches row 12, more than --limit 3"):
         la.augment_file(job(tmp_path, limit=3))
     assert la.augment_file(job(tmp_path)).rows == 20
 

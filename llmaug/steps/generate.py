@@ -88,6 +88,8 @@ class Generate(Step):
                     f"{declared.name!r}; give inputs={{{declared.name!r}: …}}"
                 )
         if self.examples is not None:
+            if not isinstance(self.examples, str):
+                raise PlanError(f"{self}: examples must be the name of a file")
             if "examples" not in prompt.inputs:
                 raise PlanError(f"{self}: prompt {self.prompt!r} shows no examples")
             chosen_examples(self.examples, self.k, 0)
