@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llmaug import plan
 from llmaug.cache import ReplyCache
@@ -20,9 +19,7 @@ from llmaug.job import Job, versions
 from llmaug.outcome import Outcome, Row, Tally
 from llmaug.run import Run
 from llmaug.text import BadRow, check_output, record, write
-
-TICK = 0.25  # seconds between two looks at the counts
-REPORT = 2.0  # seconds between two writes of progress.json
+from llmaug.watch import counts, watch
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ async def _run(
         patience=patience,
     )
     interrupted = Interruption(engine, notice)
-    watch = asyncio.create_task(_watch(run, engine, progress))
+    watching = asyncio.create_task(watch(run, engine, progress))
     state = "stopped"
     reading = _Reading(job, run, strict=strict)
     try:
@@ -148,11 +145,11 @@ async def _run(
             raise
         state = "interrupted"
     finally:
-        watch.cancel()
+        watching.cancel()
         await engine.close()
         run.flush()
         run.sync()
-        run.report(_counts(run, engine.tally, state))
+        run.report(counts(run, engine.tally, state))
     if state == "complete":
         if reading.rows != run.done + run.failed:
             raise RunError(
@@ -212,45 +209,6 @@ class _Appending:
             self.run.flush()
         except Exception as error:
             self.engine.fail(error)
-
-
-async def _watch(run: Run, engine: Engine, progress: Callable[[Tally, Run], None] | None) -> None:
-    """Show the counts and write them down, until cancelled; a full disk ends the run."""
-    reported = time.monotonic()
-    while True:
-        await asyncio.sleep(TICK)
-        try:
-            if progress:
-                progress(engine.tally, run)
-            if time.monotonic() - reported > REPORT:
-                reported = time.monotonic()
-                await asyncio.to_thread(run.sync)
-                run.report(_counts(run, engine.tally, "running"))
-        except Exception as error:
-            engine.fail(error)
-
-
-def _counts(run: Run, tally: Tally, state: str) -> dict[str, Any]:
-    spent = tally.spent
-    return {
-        "state": state,
-        "rows": run.done + run.failed,
-        "done": run.done,
-        "failed": run.failed,
-        "this_run": {
-            "done": tally.done,
-            "failed": tally.failed,
-            "texts": tally.texts,
-            "drops": dict(tally.drops.most_common()),
-            "asked": spent.asked,
-            "cached": spent.cached,
-            "merged": spent.merged,
-            "retried": spent.retried,
-            "prompt_tokens": spent.prompt_tokens,
-            "completion_tokens": spent.completion_tokens,
-            "events": dict(tally.events),
-        },
-    }
 
 
 def _export(job: Job, run: Run) -> None:

@@ -34,11 +34,9 @@ class ReplyCache:
     reported to `on_failure` and must stop the run. Several processes may share a file.
     """
 
-    def __init__(
-        self, path: str | Path, *, on_failure: Callable[[Exception], None] | None = None
-    ) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.on_failure = on_failure
+        self.on_failure: Callable[[Exception], None] | None = None
         self._waiting: dict[bytes, tuple[Reply, str]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._connection = self._open()

@@ -8,15 +8,24 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from llmaug.errors import OutputError
+from llmaug.errors import OutputError, RunError
 from llmaug.outcome import Failure, Outcome
 from llmaug.text import Text
 
+START = b'{"row":'  # of every line, so that its row is known without parsing it
 DUMP = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+
+
+class Line(NamedTuple):
+    """A line of a journal: its row's number, where it begins in bytes, and what it holds."""
+
+    row: int
+    place: int
+    content: bytes
 
 
 def output_line(outcome: Outcome) -> bytes:
@@ -51,6 +60,35 @@ def failure_line(failure: Failure) -> bytes:
         },
         option=DUMP,
     )
+
+
+def lines(journal: Path) -> Iterator[Line]:
+    """The lines of a journal; `RunError` for one that llmaug did not write."""
+    place = 0
+    with journal.open("rb") as contents:
+        for content in contents:
+            try:
+                if not content.startswith(START):
+                    raise ValueError(content[:20])
+                row = int(content[len(START) : content.index(b",")])
+            except ValueError:
+                raise RunError(
+                    f"{journal}: the line at byte {place} is not one that llmaug wrote; "
+                    "use --fresh to start anew"
+                ) from None
+            yield Line(row, place, content)
+            place += len(content)
+
+
+def parsed(content: bytes, journal: Path, place: int) -> dict[str, Any]:
+    """One line of a journal; `RunError` when it is damaged."""
+    try:
+        line: dict[str, Any] = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise RunError(
+            f"{journal}: the line at byte {place} is damaged; use --fresh to start anew"
+        ) from None
+    return line
 
 
 def texts(finished: Mapping[str, Any]) -> list[Text]:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from llmaug.errors import ResumeRefused, RunBusy, RunError
 from llmaug.journal import (
     explained,
     failure_line,
     holds,
+    lines,
     output_line,
+    parsed,
     reopened,
     shown,
     texts,
@@ -28,7 +28,6 @@ from llmaug.outcome import Failure, Outcome
 from llmaug.text import Text
 
 FORMAT = 1
-START = b'{"row":'
 JOURNALS = ("output.jsonl", "failures.jsonl")
 
 
@@ -42,7 +41,7 @@ class Run:
 
     `identity` is everything that decides the result, by name; a directory that was begun with
     another one raises `ResumeRefused` naming the first difference, unless `fresh` empties it
-    (replies already paid for stay in its cache). `retry_failed` forgets the failures.
+    (replies already paid for stay in its cache). `retry_failed` takes failed rows as not finished.
     """
 
     def __init__(
@@ -77,11 +76,14 @@ class Run:
             raise
 
     def _locked(self) -> int:
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with explained(self.folder / "lock"):
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(lock)
+            if not isinstance(error, BlockingIOError):
+                raise unwritable(self.folder / "lock", error) from None
             raise RunBusy(
                 f"{self.folder}: another process works on this run; wait for it, or "
                 "name another output"
@@ -130,64 +132,38 @@ class Run:
 
     def _recover(self, retry_failed: bool) -> None:
         """Learn from the journals which rows are finished."""
-        for place, line in self._lines("output.jsonl"):
-            row = self._row(line, "output.jsonl", place)
-            self.done += self._place(row) <= 0
-            self.reaches = max(self.reaches, row + 1)
-            self._offsets[row] = place + 1
-        for place, line in self._lines("failures.jsonl"):
-            row = self._row(line, "failures.jsonl", place)
-            self.reaches = max(self.reaches, row + 1)
-            if self._place(row) > 0:
+        for line in lines(self.folder / "output.jsonl"):
+            self.done += self._place(line.row) <= 0
+            self.reaches = max(self.reaches, line.row + 1)
+            self._offsets[line.row] = line.place + 1
+        for line in lines(self.folder / "failures.jsonl"):
+            self.reaches = max(self.reaches, line.row + 1)
+            if self._place(line.row) > 0:
                 continue  # it was tried again since, and worked
             if not retry_failed:
-                self.failed += self._offsets[row] == 0
-                self._offsets[row] = -1
-            elif b'"ReplyError"' in line:
+                self.failed += self._offsets[line.row] == 0
+                self._offsets[line.row] = -1
+            elif b'"ReplyError"' in line.content:
                 # Its replies are in the cache and would come back; draw others.
-                self.attempts[row] = self._parsed(line, "failures.jsonl", place)["attempts"]
+                failure = parsed(line.content, self.folder / "failures.jsonl", line.place)
+                self.attempts[line.row] = failure["attempts"]
 
     def tidy(self) -> None:
         """Leave one line for each row that failed, the last one, among the failures."""
-        latest: dict[int, int] = {}
-        for place, line in self._lines("failures.jsonl"):
-            latest[self._row(line, "failures.jsonl", place)] = place
-        keep = {place for row, place in latest.items() if self._offsets[row] < 0}
-        draft = self.folder / ".failures.jsonl"
+        journal, draft = self.folder / "failures.jsonl", self.folder / ".failures.jsonl"
+        last = array("q", bytes(8 * len(self._offsets)))
+        count = 0
+        for line in lines(journal):
+            last[line.row] = line.place
+            count += 1
+        if count == self.failed:
+            return
         with explained(self.folder):
             with draft.open("wb") as kept:
-                for place, line in self._lines("failures.jsonl"):
-                    if place in keep:
-                        kept.write(line)
-            draft.replace(self.folder / "failures.jsonl")
-
-    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
-        place = 0
-        with (self.folder / name).open("rb") as lines:
-            for line in lines:
-                yield place, line
-                place += len(line)
-
-    def _row(self, line: bytes, name: str, place: int) -> int:
-        try:
-            if line.startswith(START):
-                return int(line[len(START) : line.index(b",")])
-        except ValueError:
-            pass
-        raise RunError(
-            f"{self.folder / name}: the line at byte {place} is not one that llmaug "
-            "wrote; use --fresh to start anew"
-        )
-
-    def _parsed(self, line: bytes, name: str, place: int) -> dict[str, Any]:
-        try:
-            parsed: dict[str, Any] = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            raise RunError(
-                f"{self.folder / name}: the line at byte {place} is damaged; use --fresh to start "
-                "anew"
-            ) from None
-        return parsed
+                for line in lines(journal):
+                    if self._offsets[line.row] < 0 and last[line.row] == line.place:
+                        kept.write(line.content)
+            draft.replace(journal)
 
     def _place(self, row: int) -> int:
         if row >= len(self._offsets):
@@ -251,12 +227,12 @@ class Run:
 
     def results(self) -> Iterator[list[Text]]:
         """The texts of every finished row, in the order of the input."""
-        with (self.folder / "output.jsonl").open("rb") as lines:
+        journal = self.folder / "output.jsonl"
+        with journal.open("rb") as finished:
             for place in self._offsets:
                 if place > 0:
-                    lines.seek(place - 1)
-                    finished = self._parsed(lines.readline(), "output.jsonl", place - 1)
-                    yield texts(finished)
+                    finished.seek(place - 1)
+                    yield texts(parsed(finished.readline(), journal, place - 1))
 
     def sync(self) -> None:
         """Make what was written survive a power cut too."""

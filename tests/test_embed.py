@@ -17,7 +17,7 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "go
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory):
     """A sentence-transformers folder with a random two-layer BERT of 16 dimensions."""
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("sentence_transformers", reason="needs the extra retrieval")
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("tiny")

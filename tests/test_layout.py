@@ -49,7 +49,7 @@ ORDER = (
     "context",
     "engine",
     "classify retrieval",
-    "job interruption",
+    "job interruption watch",
     "batch stream doctor",
     "scale report demo",
     "localserver testserver testing_step testing_backend testing",

@@ -16,8 +16,8 @@ from llmaug.control_tokens import BREAK
 from llmaug.errors import BackendError, BackendStopped, MissingExtra, ModelError, RequestRefused
 from llmaug.request import Message, Request, Sampling
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+torch = pytest.importorskip("torch", reason="needs the extra transformers")
+transformers = pytest.importorskip("transformers", reason="needs the extra transformers")
 
 from llmaug.backends.chat_template import ChatTemplate  # noqa: E402
 from llmaug.backends.sampling import RowSampler, draw, draw_nucleus  # noqa: E402

@@ -116,7 +116,9 @@ class HubAnswers(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(shelf, monkeypatch):
     """A local server in place of the hub; its files can be changed."""
-    constants = pytest.importorskip("huggingface_hub.constants")
+    constants = pytest.importorskip(
+        "huggingface_hub.constants", reason="needs the extra transformers"
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), HubAnswers)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
