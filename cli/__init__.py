@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from llmaug.cli import augment, demo, doctor, models, show
+from llmaug.cli import augment, demo, doctor, evaluate, index, models, search, show
 from llmaug.errors import LlmaugError
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app = typer.Typer(
     help="LLM-driven text and query augmentation, with proof of whether it helped.",
 )
 app.command("augment")(augment.augment)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("evaluate")(evaluate.evaluate)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -40,6 +40,9 @@ def augment(
     text: Annotated[str | None, Option(help="field that holds the text")] = None,
     id: Annotated[str | None, Option(help="field that holds the id")] = None,
     embedder: Annotated[str | None, Option(help="model for similar(): minilm, or a folder")] = None,
+    index: Annotated[
+        Path | None, Option(help="index for roundtrip() and passages(), made by llmaug index")
+    ] = None,
     cache: Annotated[
         Path | None,
         Option(help="file of replies to reuse and add to (default: in the run directory)"),
@@ -104,7 +107,22 @@ def augment(
             encoder = embedder_named(embedder)
         else:
             encoder = None
-        job = Job(step, source, target, models, seed=seed, limit=limit, embedder=encoder)
+        if index is not None:
+            from llmaug.retrieval.index import Index
+
+            searched = Index.open(index)
+        else:
+            searched = None
+        job = Job(
+            step,
+            source,
+            target,
+            models,
+            seed=seed,
+            limit=limit,
+            embedder=encoder,
+            index=searched,
+        )
         with Progress(job) as shown:
             summary = batch.augment_file(
                 job,

@@ -18,23 +18,37 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 PUBLIC = {
     "Backend": "llmaug.request",
+    "Collection": "llmaug.retrieval.collection",
     "Embedder": "llmaug.request",
     "FakeBackend": "llmaug.backends.fake",
+    "Index": "llmaug.retrieval.index",
     "Job": "llmaug.job",
     "LlmaugError": "llmaug.errors",
     "Message": "llmaug.request",
     "Reply": "llmaug.request",
     "Request": "llmaug.request",
+    "Retriever": "llmaug.request",
     "Sampling": "llmaug.request",
     "Step": "llmaug.plan",
     "Text": "llmaug.text",
     "augment": "llmaug.stream",
     "augment_file": "llmaug.batch",
     "backend": "llmaug.backends",
+    "bm25": "llmaug.retrieval.lexical",
+    "compare": "llmaug.retrieval.compare",
+    "convex": "llmaug.retrieval.fuse",
     "embedder": "llmaug.retrieval.embed",
+    "evaluate": "llmaug.retrieval.measure",
+    "fuse": "llmaug.retrieval.fuse",
     "parse": "llmaug.vocabulary",
     "read": "llmaug.text",
+    "read_qrels": "llmaug.retrieval.qrels",
+    "read_queries": "llmaug.retrieval.queries",
+    "read_rankings": "llmaug.retrieval.rankings",
+    "rrf": "llmaug.retrieval.fuse",
+    "search": "llmaug.retrieval.search",
     "write": "llmaug.text",
+    "write_rankings": "llmaug.retrieval.rankings",
     **dict.fromkeys(
         (
             "back_translate",
@@ -51,6 +65,8 @@ PUBLIC = {
             "keywords",
             "length",
             "paraphrase",
+            "passages",
+            "roundtrip",
             "simplify",
             "similar",
             "stored",
@@ -72,8 +88,22 @@ if TYPE_CHECKING:
     from llmaug.request import Message as Message
     from llmaug.request import Reply as Reply
     from llmaug.request import Request as Request
+    from llmaug.request import Retriever as Retriever
     from llmaug.request import Sampling as Sampling
+    from llmaug.retrieval.collection import Collection as Collection
+    from llmaug.retrieval.compare import compare as compare
     from llmaug.retrieval.embed import embedder as embedder
+    from llmaug.retrieval.fuse import convex as convex
+    from llmaug.retrieval.fuse import fuse as fuse
+    from llmaug.retrieval.fuse import rrf as rrf
+    from llmaug.retrieval.index import Index as Index
+    from llmaug.retrieval.lexical import bm25 as bm25
+    from llmaug.retrieval.measure import evaluate as evaluate
+    from llmaug.retrieval.qrels import read_qrels as read_qrels
+    from llmaug.retrieval.queries import read_queries as read_queries
+    from llmaug.retrieval.rankings import read_rankings as read_rankings
+    from llmaug.retrieval.rankings import write_rankings as write_rankings
+    from llmaug.retrieval.search import search as search
     from llmaug.stream import augment as augment
     from llmaug.text import Text as Text
     from llmaug.text import read as read
@@ -93,6 +123,8 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import length as length
     from llmaug.vocabulary import paraphrase as paraphrase
     from llmaug.vocabulary import parse as parse
+    from llmaug.vocabulary import passages as passages
+    from llmaug.vocabulary import roundtrip as roundtrip
     from llmaug.vocabulary import similar as similar
     from llmaug.vocabulary import simplify as simplify
     from llmaug.vocabulary import stored as stored

@@ -122,7 +122,7 @@ async def _run(
         window=window,
         embed=job.embedder.encode if job.embedder else None,
         classify=job.classify,
-        search=job.search,
+        search=job.index.retrieve if job.index else None,
         patience=patience,
     )
     interrupted = Interruption(engine, notice)

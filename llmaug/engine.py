@@ -20,6 +20,7 @@ from llmaug.errors import (
     ModelError,
     OutputError,
     PlanError,
+    RetrievalError,
 )
 from llmaug.outcome import Failure, Outcome, Row, Tally
 from llmaug.plan import Step
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # These stop the run: the next row would fail for the same reason, or its result would be lost.
-FATAL = (BackendStopped, CacheError, MissingExtra, ModelError, OutputError)
+FATAL = (BackendStopped, CacheError, MissingExtra, ModelError, OutputError, RetrievalError)
 BREATH = 0.01  # seconds of work without a pause before the event loop gets a turn
 
 

@@ -10,6 +10,7 @@
     ├── CacheError         a reply cache that cannot be used
     ├── OutputError        a result that cannot be written (disk full, missing folder)
     ├── ModelError         model weights that cannot be found, fetched or trusted
+    ├── RetrievalError     an index or vector store that cannot be built, trusted or used
     ├── MissingExtra       an optional dependency that is not installed
     ├── RowsFailed         a finished augmentation in which some rows failed
     └── BackendError       a request that got no usable reply
@@ -66,6 +67,10 @@ class OutputError(LlmaugError):
 
 class ModelError(LlmaugError):
     """Model weights that cannot be found, fetched or trusted."""
+
+
+class RetrievalError(LlmaugError):
+    """An index or vector store that cannot be built, trusted or used."""
 
 
 class MissingExtra(LlmaugError):

@@ -13,8 +13,8 @@ from typing import Any
 from llmaug import __version__, plan
 from llmaug.methods.method import Method
 from llmaug.plan import Both, Step, Then, both, then
-from llmaug.request import Backend, Embedder
-from llmaug.text import Text, TextFile
+from llmaug.request import Backend, Embedder, Retriever
+from llmaug.text import TextFile
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Job:
     limit: int | None = None
     embedder: Embedder | None = None
     classify: Callable[[list[str]], Any] | None = None
-    search: Callable[[list[str], int], list[list[Text]]] | None = None
+    index: Retriever | None = None
 
     @property
     def folder(self) -> Path:
@@ -46,6 +46,8 @@ class Job:
         asked["seed"] = self.seed
         if self.embedder is not None:
             asked["embedder"] = f"{self.embedder.name}@{self.embedder.fingerprint}"
+        if self.index is not None:
+            asked["index"] = f"{self.index.name}@{self.index.fingerprint}"
         asked["input"] = self.source.fingerprint()
         asked["text field"] = self.source.text
         asked["id field"] = self.source.id

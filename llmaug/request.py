@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
+    from llmaug.text import Text
+
 
 class Message(NamedTuple):
     """One turn of a chat: `role` is system, user or assistant."""
@@ -89,9 +91,12 @@ class Backend(Protocol):
 class Embedder(Protocol):
     """A model that maps texts to vectors.
 
-    `fingerprint` is 12 hex digits that change when the weights do. `encode` gives one row per
-    text, in order: (n, d) float32 of unit length; no texts give (0, d). It may be called from
-    any thread, one call at a time.
+    `fingerprint` is 12 hex digits that change when the weights do, or anything else that changes
+    a vector; `parameters` is what it takes beside its name to make it again, JSON-able; `batch`
+    is how many texts it likes in one call. `side` is "query" or "document" for
+    models that put a prompt before each (`prompt(side)` says which), and "" where the two texts
+    compared are of one kind. `encode` gives one row per text, in order: (n, d) float32 of unit
+    length; no texts give (0, d). It may be called from any thread, one call at a time.
     """
 
     @property
@@ -100,4 +105,28 @@ class Embedder(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    def prompt(self, side: str) -> str: ...
+
+    def encode(self, texts: Sequence[str], *, side: str = "") -> np.ndarray: ...
+
+
+class Retriever(Protocol):
+    """A corpus that can be searched while texts are augmented.
+
+    `fingerprint` is 12 hex digits that change when the result of a search may. `retrieve` gives
+    for each query its `k` best passages, best first, each with the fields `score` and `rank`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def retrieve(self, queries: Sequence[str], k: int) -> list[list[Text]]: ...

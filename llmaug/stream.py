@@ -19,7 +19,7 @@ from llmaug.errors import RowsFailed, TextError
 from llmaug.outcome import Failure, Outcome, Row
 from llmaug.pace import Pace
 from llmaug.plan import Step
-from llmaug.request import Backend, Embedder
+from llmaug.request import Backend, Embedder, Retriever
 from llmaug.text import BadRow, Text, TextFile
 from llmaug.vocabulary import parse
 
@@ -37,7 +37,7 @@ def augment(
     window: int | None = None,
     embedder: Embedder | None = None,
     classify: Callable[[list[str]], Any] | None = None,
-    search: Callable[[list[str], int], list[list[Text]]] | None = None,
+    index: Retriever | None = None,
     failed: list[Failure] | None = None,
 ) -> Iterator[Text]:
     """The variants of each text, in the order of the texts, while later ones are being made.
@@ -68,7 +68,7 @@ def augment(
         window=window,
         embed=embedder.encode if embedder else None,
         classify=classify,
-        search=search,
+        search=index.retrieve if index else None,
     )
     ours = [
         backends[role] for role, given in (("lm", lm), ("judge", judge)) if isinstance(given, str)

@@ -19,15 +19,9 @@ import orjson
 
 from llmaug.backends.fake import shuffled
 from llmaug.errors import did_you_mean
-from llmaug.localserver import (
-    Answer,
-    Connection,
-    LocalServer,
-    complaint,
-    completion,
-    model_list,
-)
+from llmaug.localserver import Answer, Connection, LocalServer, complaint, completion, model_list
 from llmaug.request import Message, Request
+from llmaug.testvectors import WRONG, embeddings
 
 BODIES_KEPT = 1000
 
@@ -50,7 +44,7 @@ class FixedLatencyServer(LocalServer):
 
 @dataclass(slots=True)
 class Troubles:
-    """What goes wrong with chat requests; every field may be changed while the server runs."""
+    """What goes wrong with requests; every field may be changed while the server runs."""
 
     latency: float = 0.0  # seconds before any answer
     key: str = ""  # 401 unless it is sent as the bearer token
@@ -62,8 +56,9 @@ class Troubles:
     most_at_once: int = 0  # 429 above so many in flight; 0 is no limit
     retry_after: str = "1"  # that header of 429 and 503
     longest: int = 0  # 400 "context length" above so many characters; 0 is no limit
+    most_inputs: int = 0  # 400 above so many texts to embed at once; 0 is no limit
     refuses: tuple[str, ...] = ()  # 400 for a body with one of these fields
-    reply: str = ""  # a name in REPLIES, for a share of `reply_share`
+    reply: str = ""  # a name in REPLIES or testvectors.WRONG, for a share of `reply_share`
     reply_share: float = 1.0
     models: str = ""  # what /models does: "" lists, "missing" is 404, "broken" is 500, "garbage"
 
@@ -110,8 +105,8 @@ class MisbehavingServer(LocalServer):
         connection.unanswered += 1
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        chat = head.startswith(b"POST /v1/chat/completions ")
-        answer = self._chat(head, body) if chat else self._page(head)
+        posted = head.startswith((b"POST /v1/chat/completions ", b"POST /v1/embeddings "))
+        answer = self._posted(head, body) if posted else self._page(head)
         if answer is not None:
             loop = asyncio.get_running_loop()
             loop.call_later(self.troubles.latency, self._write, connection, answer)
@@ -136,8 +131,8 @@ class MisbehavingServer(LocalServer):
             self.troubles.models, Answer(200, model_list(self.model))
         )
 
-    def _chat(self, head: bytes, body: bytes) -> Answer | None:
-        """The answer to one chat request: the first trouble that it meets, else a good reply."""
+    def _posted(self, head: bytes, body: bytes) -> Answer | None:
+        """The answer to one request: the first trouble that it meets, else a good reply."""
         asked = orjson.loads(body)
         self.requests += 1
         self.bodies.append(asked)
@@ -151,8 +146,12 @@ class MisbehavingServer(LocalServer):
         if trouble is not None:
             return trouble
         if self.troubles.reply and self._random.random() < self.troubles.reply_share:
+            if self.troubles.reply in WRONG:
+                return embeddings(asked["input"], wrong=self.troubles.reply)
             return REPLIES[self.troubles.reply]
         self.answered += 1
+        if "input" in asked:
+            return embeddings(asked["input"])
         messages = tuple(Message(m["role"], m["content"]) for m in asked["messages"])
         text = shuffled(Request(messages, seed=asked.get("seed", 0)))
         return Answer(
@@ -195,7 +194,11 @@ class MisbehavingServer(LocalServer):
             if name in asked:
                 said = f"Unsupported parameter: '{name}' is not supported with this model."
                 return Answer(400, complaint(said, code="unsupported_parameter", param=name))
-        length = sum(len(message["content"]) for message in asked["messages"])
+        texts = asked.get("input", [])
+        if 0 < self.troubles.most_inputs < len(texts):
+            return Answer(400, complaint(f"batch size {len(texts)} > maximum allowed batch size"))
+        length = sum(len(message["content"]) for message in asked.get("messages", []))
+        length = max([length, *map(len, texts)])
         if 0 < self.troubles.longest < length:
             said = (
                 f"This model's maximum context length is {self.troubles.longest} tokens, "

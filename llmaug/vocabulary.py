@@ -17,6 +17,8 @@ from llmaug.steps.filters import Similar as similar
 from llmaug.steps.generate import Generate as generate
 from llmaug.steps.join import Join as join
 from llmaug.steps.keep import Keep as keep
+from llmaug.steps.passages import Passages as passages
+from llmaug.steps.roundtrip import Roundtrip as roundtrip
 from llmaug.steps.stored import Stored as stored
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "length",
     "paraphrase",
     "parse",
+    "passages",
+    "roundtrip",
     "similar",
     "simplify",
     "stored",
@@ -51,6 +55,8 @@ STEPS: dict[str, Callable[..., Step]] = {
     "join": join,
     "keep": keep,
     "length": length,
+    "passages": passages,
+    "roundtrip": roundtrip,
     "similar": similar,
     "stored": stored,
 }

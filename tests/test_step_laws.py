@@ -20,6 +20,8 @@ from llmaug.steps.filters import Dedupe, Length, Similar
 from llmaug.steps.generate import Generate
 from llmaug.steps.join import Join
 from llmaug.steps.keep import Keep
+from llmaug.steps.passages import Passages
+from llmaug.steps.roundtrip import Roundtrip
 from llmaug.steps.stored import Stored
 from llmaug.testing_step import check_step
 from llmaug.text import Text
@@ -54,6 +56,8 @@ makers = st.one_of(
 filters = st.one_of(
     st.builds(Dedupe),
     st.builds(Clean),
+    st.builds(Roundtrip, k=counts),
+    st.builds(Passages, k=counts),
     bounds.map(lambda b: Similar(min=b[0], max=b[1])),
     bounds.map(lambda b: Similar(min=b[0])),
     bounds.map(lambda b: Similar(max=b[1])),

@@ -21,6 +21,7 @@ from llmaug.formats.parquet import ParquetFile, write_parquet
 from llmaug.formats.source import Source
 from llmaug.formats.table import TAB, Table, write_table
 from llmaug.formats.trec import Topics, looks_like_topics
+from llmaug.formats.trec_documents import TrecDocuments, looks_like_documents
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -43,8 +44,8 @@ WRITE_LINES: dict[str, Callable[..., int]] = {
 PACKED = (".gz", ".zst")
 LEVEL = 6  # of gzip
 READABLE = (
-    f"{', '.join(READ_LINES)} (each also with .gz or .zst), .parquet, a BEIR folder, "
-    "a folder made by datasets.save_to_disk"
+    f"{', '.join(READ_LINES)} (each also with .gz or .zst), .parquet, TREC documents, "
+    "a BEIR folder, a folder made by datasets.save_to_disk"
 )
 WRITABLE = (
     f"{', '.join(WRITE_LINES)} (each also with .gz or .zst), .parquet, .beir for a BEIR "
@@ -75,9 +76,11 @@ def source(name: str | Path) -> Source:
     form = ending(path)
     if form == ".parquet" and path.suffix.lower() == ".parquet":
         return ParquetFile(path)
-    if form not in READ_LINES or form == ".txt":
+    if form not in READ_LINES or form in (".txt", ".trec"):
         if looks_like_topics(path):
             return Topics(path)
+        if looks_like_documents(path):
+            return TrecDocuments(path)
         if form == ".json":
             raise TextError(
                 f"{path}: JSON is read as lines only; make them with: "

@@ -2,137 +2,145 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmaug import models
-from llmaug.errors import MissingExtra, ModelError
+from llmaug.errors import MissingExtra, ModelError, did_you_mean
 from llmaug.known_models import MODELS
 from llmaug.request import Embedder
 
 if TYPE_CHECKING:
     import numpy as np
 
-PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+# What has to be importable for each backend of sentence-transformers.
+BACKENDS = {
+    "torch": (),
+    "onnx": ("onnxruntime", "optimum.onnxruntime"),
+    "openvino": ("openvino", "optimum.intel"),
+}
+SERVERS = ("served", "openai")
 FAKE_DIMENSIONS = 256
 
 
-def embedder(name: str, *, device: str | None = None, batch_size: int = 64) -> Embedder:
-    """The embedder of that name: `minilm`, a sentence-transformers folder, or `fake`.
+def embedder(
+    name: str,
+    *,
+    device: str | None = None,
+    batch_size: int = 64,
+    backend: str = "torch",
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
+    base_url: str | None = None,
+) -> Embedder:
+    """The embedder of that name.
 
-    Weights are found here and loaded at the first `encode`. `device` is "cpu", "cuda", …; None
-    takes a GPU where there is one. Texts longer than the model reads are cut off by it.
+    `minilm` or a sentence-transformers folder; `served:MODEL` for an OpenAI-compatible server at
+    `base_url` (the key comes from LLMAUG_API_KEY or OPENAI_API_KEY); `openai:MODEL` for the
+    OpenAI API; `fake` for tests and dry runs. Weights are found here and loaded at the first
+    `encode`; texts longer than the model reads are cut off by it. `device` is "cpu", "cuda",
+    "cuda:1", "mps", …; None takes a GPU where there is one. `backend` is torch, onnx or openvino.
+    The prompts default to those that the folder holds, and to none for a server. Raises
+    `ModelError`, `MissingExtra`, or `BackendStopped` for an address that is none.
     """
     if name == "fake":
-        return FakeEmbedder()
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise MissingExtra("sentence-transformers", "retrieval")
-    known = MODELS.get(name)
-    if known is not None and known.kind != "embedder":
-        raise ModelError(f"{name} is a language model, not an embedder; use minilm or a folder")
-    folder = Path(models.resolve(name))
-    if not folder.is_dir():
+        return FakeEmbedder(query_prompt or "", document_prompt or "")
+    if backend not in BACKENDS:
         raise ModelError(
-            f"the embedder {name!r} is not on this machine; bring it into a folder "
-            f"(hf download {name} --local-dir FOLDER) and give that folder"
+            f"no backend {backend!r} for embedders: it is torch, onnx or openvino "
+            f"({did_you_mean(backend, BACKENDS)})"
         )
-    if not (folder / "modules.json").is_file():
-        raise ModelError(f"{folder} is not a sentence-transformers folder: it has no modules.json")
-    _refuse_pickles(folder)
-    return SentenceEmbedder(name, folder, device=device, batch_size=batch_size)
+    kind, _, model = name.partition(":")
+    if kind in SERVERS and model:
+        from llmaug.retrieval.served import served
+
+        if device is not None or backend != "torch":
+            raise ModelError(f"{name} computes on its server: leave the device and backend out")
+        prompts = {"query_prompt": query_prompt or "", "document_prompt": document_prompt or ""}
+        return served(name, base_url=base_url, **prompts)
+    if base_url is not None:
+        raise ModelError(
+            f"a base URL goes with a served embedder, and {name} is none: write served:MODEL"
+        )
+    folder = _folder(name)
+    _require_backend(backend)
+    from llmaug.retrieval.sentence import SentenceEmbedder, require_device
+
+    require_device(device)
+    return SentenceEmbedder(
+        name,
+        folder,
+        device=device,
+        batch_size=batch_size,
+        backend=backend,
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+    )
 
 
 class FakeEmbedder:
     """Counts words in 256 hashed bins: alike where words are shared. For tests and dry runs."""
 
     name = "fake"
-    fingerprint = hashlib.sha256(b"words hashed into 256 bins, version 1").hexdigest()[:12]
+    batch = 1024
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def __init__(self, query_prompt: str = "", document_prompt: str = "") -> None:
+        self._prompts = {"query": query_prompt, "document": document_prompt}
+        given = {"query_prompt": query_prompt, "document_prompt": document_prompt}
+        self.parameters: Mapping[str, Any] = {k: v for k, v in given.items() if v}
+        about = "words hashed into 256 bins, version 1"
+        if query_prompt or document_prompt:
+            about += repr((query_prompt, document_prompt))
+        self.fingerprint = hashlib.sha256(about.encode("utf-8", "replace")).hexdigest()[:12]
+
+    def prompt(self, side: str) -> str:
+        return self._prompts.get(side, "")
+
+    def encode(self, texts: Sequence[str], *, side: str = "") -> np.ndarray:
         import numpy as np
 
+        prompt = self.prompt(side)
         vectors = np.zeros((len(texts), FAKE_DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
             # A text without words is a bin of its own, so that no vector has length zero.
-            for word in re.findall(r"\w+", text.lower()) or [text]:
+            for word in re.findall(r"\w+", (prompt + text).lower()) or [text]:
                 hashed = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
                 vectors[row, int.from_bytes(hashed, "big") % FAKE_DIMENSIONS] += 1
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
 
-class SentenceEmbedder:
-    """A sentence-transformers folder on disk, loaded at the first `encode`."""
-
-    def __init__(self, name: str, folder: Path, *, device: str | None, batch_size: int) -> None:
-        self.name, self.folder = name, folder
-        self.device, self.batch_size = device, batch_size
-        self._model: Any = None
-        self._fingerprint = ""
-
-    @property
-    def fingerprint(self) -> str:
-        if not self._fingerprint:
-            self._fingerprint = models.fingerprint(self.folder)
-        return self._fingerprint
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        import numpy as np
-
-        if self._model is None:
-            self._model = self._load()
-        if not texts:
-            return self.encode([""])[:0]
-        # Tokenizers refuse half of a surrogate pair, which a JSON escape can bring in.
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        # sentence-transformers batches by length and puts the rows back in order.
-        vectors = self._model.encode(
-            clean,
-            batch_size=self.batch_size,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
+def _folder(name: str) -> Path:
+    """The sentence-transformers folder of that name, with nothing in it that cannot be trusted."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise MissingExtra("sentence-transformers", "retrieval")
+    known = MODELS.get(name)
+    if known is not None and known.kind != "embedder":
+        raise ModelError(f"{name} is a language model, not an embedder; use minilm or a folder")
+    kind, colon, _ = name.partition(":")
+    if colon and kind in SERVERS:
+        raise ModelError(f"{name!r} names no model: write {kind}:MODEL")
+    folder = Path(models.resolve(name))
+    if not folder.is_dir():
+        raise ModelError(
+            f"the embedder {name!r} is not on this machine; bring it into a folder "
+            f"(hf download {name} --local-dir FOLDER) and give that folder, "
+            "or ask a server for it with served:MODEL"
         )
-        return np.asarray(vectors, dtype=np.float32)
+    if not (folder / "modules.json").is_file():
+        raise ModelError(f"{folder} is not a sentence-transformers folder: it has no modules.json")
+    from llmaug.retrieval.sentence import refuse_pickles
 
-    def _load(self) -> Any:
-        with _without_progress_bars():
-            from sentence_transformers import SentenceTransformer
-
-            return SentenceTransformer(
-                str(self.folder),
-                device=self.device,
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True},
-            )
+    refuse_pickles(folder)
+    return folder
 
 
-def _refuse_pickles(folder: Path) -> None:
-    """Raise `ModelError` where a part of the model could only be read from a pickle."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in PICKLED and not any(path.parent.glob("*.safetensors")):
-            raise ModelError(
-                f"{path} is a pickle, which can run code when read; convert it to "
-                "safetensors (the hub's safetensors/convert space does that)"
-            )
-
-
-@contextlib.contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+def _require_backend(backend: str) -> None:
+    for module in BACKENDS[backend]:
+        parent = module.partition(".")[0]
+        if importlib.util.find_spec(parent) is None or importlib.util.find_spec(module) is None:
+            raise MissingExtra(module.replace(".", "-"), backend)

@@ -1,0 +1,128 @@
+"""`llmaug search`: rankings for queries, as a file or on the screen."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmaug.errors import LlmaugError
+
+if TYPE_CHECKING:
+    from llmaug.retrieval.index import Index
+    from llmaug.retrieval.rankings import Rankings
+
+Option = typer.Option
+SHOWN = 10  # hits of one query on the screen
+
+
+def search(
+    folder: Annotated[Path, typer.Argument(help="an index that `llmaug index` made")],
+    queries: Annotated[
+        str | None,
+        typer.Argument(help="file of queries: BEIR folder, JSONL, TSV, CSV, TREC topics, text"),
+    ] = None,
+    output: Annotated[
+        str | None, Option("--output", "-o", help="file for the rankings in TREC format; - stdout")
+    ] = None,
+    query: Annotated[
+        list[str] | None, Option("--query", "-q", help="a query itself; may be given again")
+    ] = None,
+    mode: Annotated[
+        str | None, Option(help="dense, bm25 or hybrid (default: hybrid where the index has both)")
+    ] = None,
+    k: Annotated[int | None, Option("-k", min=1, help="documents for each query (100)")] = None,
+    fusion: Annotated[
+        str, Option(help="how hybrid combines: rrf(k=60), convex(weight=0.5, scale='minmax'), …")
+    ] = "rrf()",
+    depth: Annotated[int, Option(min=1, help="hits of each side that a fusion sees")] = 1000,
+    embedder: Annotated[
+        str | None, Option(help="where the embedder is now, if not where the index says")
+    ] = None,
+    device: Annotated[str | None, Option(help="cpu, cuda, …")] = None,
+    batch: Annotated[int, Option(min=1, help="queries searched at once")] = 256,
+    threads: Annotated[int | None, Option(min=1, help="of FAISS and BM25")] = None,
+    tag: Annotated[str, Option(help="name of the rankings, the last column")] = "llmaug",
+) -> None:
+    """Rank the documents of an index for every query.
+
+    Example: `llmaug search scifact.index scifact/queries.jsonl -o run.trec --mode hybrid`, or
+    `llmaug search scifact.index -q "does vitamin D prevent falls"`
+    """
+    from llmaug.cli.stages import Stages
+    from llmaug.retrieval.fuse import parse_fusion
+    from llmaug.retrieval.index import Index
+    from llmaug.retrieval.queries import read_queries
+    from llmaug.retrieval.rankings import write_rankings
+    from llmaug.retrieval.search import search as searched
+
+    if (queries is None) == (not query):
+        raise LlmaugError("give a file of queries, or -q QUERY")
+    if queries is not None and output is None:
+        raise LlmaugError("name a file for the rankings: -o run.trec, or -o - for stdout")
+    combine = parse_fusion(fusion)
+    asked = (
+        read_queries(queries)
+        if queries is not None
+        else {f"q{number}": text for number, text in enumerate(query or [], 1)}
+    )
+    index = Index.open(folder, embedder=embedder, device=device)
+    mode = index.mode(mode)
+    began = time.monotonic()
+    with Stages() as shown:
+        rankings = searched(
+            index,
+            asked,
+            k=k or (100 if output else SHOWN),
+            mode=mode,
+            fusion=combine,
+            depth=depth,
+            batch=batch,
+            threads=threads,
+            progress=lambda done, total: shown.update("queries", done, total),
+        )
+    seconds = time.monotonic() - began
+    if output is None:
+        _show(index, asked, rankings)
+        return
+    with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
+        path = Path(scratch) / "run.trec" if output == "-" else Path(output)
+        lines = write_rankings(path, rankings, tag=tag)
+        if output == "-":
+            with path.open("rb") as made:
+                shutil.copyfileobj(made, sys.stdout.buffer)
+            sys.stdout.flush()
+    none = sum(not ranking for ranking in rankings.values())
+    print(
+        f"{len(asked):,} queries, {mode}{f' {combine}' if mode == 'hybrid' else ''}: "
+        f"{lines:,} hits in {seconds:,.1f} s ({len(asked) / max(seconds, 1e-9):,.0f} queries/s)"
+        + (f"; {none:,} queries found nothing" if none else ""),
+        file=sys.stderr,
+    )
+    if output != "-":
+        print(f"written: {output}; next: llmaug evaluate {output} --qrels FILE", file=sys.stderr)
+
+
+def _show(index: Index, asked: dict[str, str], rankings: Rankings) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for id, ranking in rankings.items():
+        table = Table(title=Text(asked[id]), box=None, pad_edge=False, title_justify="left")
+        table.add_column("score", justify="right")
+        table.add_column("id", overflow="fold")
+        table.add_column("document", overflow="ellipsis", no_wrap=True)
+        for document, score in ranking.items():
+            found = index.document(document)
+            shown = " · ".join(part for part in (found.meta.get("title"), found.text) if part)
+            table.add_row(f"{score:.4f}", Text(document), Text(" ".join(shown.split())[:300]))
+        console.print(table)
+        if not ranking:
+            console.print("nothing found")

@@ -1,0 +1,64 @@
+"""A progress bar for work that has several stages: documents, vectors, index, words."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN = 10.0  # seconds between two lines where there is no terminal
+
+
+class Stages:
+    """One line for each stage, with its rate and the time left; plain lines without a terminal."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self.tasks: dict[str, tuple[TaskID, float]] = {}
+        self.printed = time.monotonic()
+
+    def __enter__(self) -> Stages:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def update(self, stage: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if stage not in self.tasks:
+            self.tasks[stage] = (self.bar.add_task(stage, total=total, rate=""), now)
+        task, began = self.tasks[stage]
+        rate = f"{done / max(now - began, 1e-9):,.0f}/s" if now > began else ""
+        self.bar.update(task, completed=done, total=total, rate=rate)
+        if not self.console.is_terminal and now - self.printed >= PLAIN:
+            self.printed = now
+            of = f" of {total:,}" if total else ""
+            print(f"{stage}: {done:,}{of} {rate}", file=sys.stderr, flush=True)

@@ -1,0 +1,86 @@
+"""The documents of an index, kept beside it so that a hit can be shown and the index rebuilt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from llmaug.errors import RetrievalError, TextError
+from llmaug.formats.jsonl import dumped
+from llmaug.text import Text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DOCUMENTS, OFFSETS, IDS = "documents.jsonl", "offsets.npy", "ids.txt"
+
+
+def write_documents(
+    folder: Path, documents: Iterable[Text], *, each: Callable[[Text], None] = lambda _: None
+) -> int:
+    """Write documents in their order and return how many there were; `each` sees every one.
+
+    Ids must be unique, without white space, and not empty: a TREC run could not hold others.
+    Memory grows with the ids alone. Raises `TextError` for an id that will not do.
+    """
+    import numpy as np
+
+    offsets, seen = [0], set[str]()
+    with (
+        (folder / DOCUMENTS).open("wb") as lines,
+        (folder / IDS).open("w", encoding="utf-8", newline="\n") as ids,
+    ):
+        for number, document in enumerate(documents, 1):
+            if not document.id or document.id.split() != [document.id]:
+                raise TextError(
+                    f"the document id {document.id!r} is empty or holds white space, "
+                    "which a ranking in TREC format cannot; give the documents other ids"
+                )
+            if document.id in seen:
+                raise TextError(f"the document id {document.id!r} comes twice; ids must be unique")
+            seen.add(document.id)
+            row = {**document.meta, "id": document.id, "text": document.text}
+            line = dumped(row, number=number) + b"\n"
+            lines.write(line)
+            ids.write(document.id + "\n")
+            offsets.append(offsets[-1] + len(line))
+            each(document)
+    np.save(folder / OFFSETS, np.array(offsets, dtype=np.int64), allow_pickle=False)
+    return len(offsets) - 1
+
+
+class DocumentFile:
+    """Documents by their place, read from the disk one by one; safe from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        import numpy as np
+
+        self.path = folder / DOCUMENTS
+        self.ids = (folder / IDS).read_text(encoding="utf-8").split("\n")[:-1]
+        self._offsets: np.ndarray = np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False)
+        self._file = os.open(self.path, os.O_RDONLY)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+    def __getitem__(self, place: int) -> Text:
+        start, stop = int(self._offsets[place]), int(self._offsets[place + 1])
+        try:
+            row = orjson.loads(os.pread(self._file, stop - start, start))
+            id, text = row.pop("id"), row.pop("text")
+        except (ValueError, KeyError, AttributeError):
+            raise RetrievalError(
+                f"{self.path} does not hold a document at byte {start}; build the index again"
+            ) from None
+        return Text(text, id, id, "", row)
+
+    def __iter__(self) -> Iterator[Text]:
+        return (self[place] for place in range(len(self)))

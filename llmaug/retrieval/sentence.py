@@ -1,0 +1,232 @@
+"""Embedders of the sentence-transformers library, from a folder on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmaug.errors import ModelError
+from llmaug.model_sources import sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+# Files that change no vector: words for people, what llmaug keeps itself, weights of other kinds.
+NOT_READ = frozenset({".md", ".csv", ".h5", ".msgpack", ".ot", ".lock"}) | PICKLED
+NOT_READ_NAMES = frozenset({"manifest.json", "data_config.json", "LICENSE", "LICENSE.txt"})
+CHATTY = ("sentence_transformers.backend", "optimum", "nncf", "openvino")  # loggers
+EXPORTS = ("onnx", "openvino")  # the folders in which those backends keep their weights
+
+# Keys of the prompts in a folder's configuration, in the order of sentence-transformers.
+SIDES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
+BATCHES_PER_CALL = 8  # texts are sorted by length within a call, which makes padding cheap
+# A token spans 4 to 6 characters. A text of this many per token is cut before the tokenizer, which
+# would work through all of a 1 MB text for the first 256 tokens.
+MOST_CHARACTERS_PER_TOKEN = 64
+BEGINNING = 60  # characters of a text that an error shows
+
+
+class SentenceEmbedder:
+    """A sentence-transformers folder, loaded at the first `encode`; nothing is written into it.
+
+    The fingerprint is of every file that the model reads, of the prompts and of the backend, and
+    is taken without loading the model. With the backend onnx or openvino and no exported weights
+    in the folder, the model is exported at every loading.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        device: str | None = None,
+        batch_size: int = 64,
+        backend: str = "torch",
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+    ) -> None:
+        self.name, self.folder = name, folder
+        self.device, self.batch_size, self.backend = device, batch_size, backend
+        self.batch = BATCHES_PER_CALL * batch_size
+        given = {"query": query_prompt, "document": document_prompt}
+        chosen = {"query_prompt": query_prompt, "document_prompt": document_prompt}
+        chosen["backend"] = None if backend == "torch" else backend
+        self.parameters: Mapping[str, Any] = {k: v for k, v in chosen.items() if v is not None}
+        kept = prompts(folder)
+        self._prompts = {side: kept[side] if text is None else text for side, text in given.items()}
+        self._model: Any = None
+        self._fingerprint = ""
+
+    def prompt(self, side: str) -> str:
+        return self._prompts.get(side, "")
+
+    @property
+    def fingerprint(self) -> str:
+        if not self._fingerprint:
+            about = [self.backend, self._prompts, _checksums(self.folder, backend=self.backend)]
+            encoded = json.dumps(about, sort_keys=True).encode()
+            self._fingerprint = hashlib.sha256(encoded).hexdigest()[:12]
+        return self._fingerprint
+
+    def encode(self, texts: Sequence[str], *, side: str = "") -> np.ndarray:
+        """See `Embedder`; raises `ModelError` where a vector holds NaN or infinity."""
+        import numpy as np
+
+        if self._model is None:
+            self._model = self._load()
+        if not texts:
+            return self.encode([""], side=side)[:0]
+        longest = (self._model.max_seq_length or 0) * MOST_CHARACTERS_PER_TOKEN
+        # Tokenizers refuse half of a surrogate pair, which a JSON escape can bring in.
+        clean = [_cut(text, longest).encode("utf-8", "replace").decode() for text in texts]
+        # sentence-transformers batches by length and puts the rows back in order.
+        vectors = self._model.encode(
+            clean,
+            prompt=self.prompt(side),  # not None, which would take the folder's default prompt
+            batch_size=self.batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        vectors = np.asarray(vectors, dtype=np.float32)
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(broken):
+            raise ModelError(
+                f"{self.name} gives NaN or infinity for {len(broken)} of {len(texts)} texts, the "
+                f"first of which begins {clean[broken[0]][:BEGINNING]!r}; the weights are damaged "
+                "or their numbers overflow on this device"
+            )
+        return vectors
+
+    def _load(self) -> Any:
+        # Before the model, so that a folder that is trained anew later is not taken for this one.
+        _ = self.fingerprint
+        try:
+            with _quietly():
+                if self.backend == "openvino":
+                    # It tells its makers of every import unless this package cannot be imported.
+                    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+                from sentence_transformers import SentenceTransformer
+
+                return SentenceTransformer(
+                    str(self.folder),
+                    device=self.device,
+                    backend=self.backend,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs={"use_safetensors": True} if self.backend == "torch" else None,
+                )
+        except Exception as error:  # a foreign folder can break in any way inside the library
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            with_backend = "" if self.backend == "torch" else f" with {self.backend}"
+            raise ModelError(f"{self.folder} does not load{with_backend}: {said}") from error
+
+
+def prompts(folder: Path) -> dict[str, str]:
+    """What a sentence-transformers folder puts before a query and before a document."""
+    path = folder / "config_sentence_transformers.json"
+    if not path.is_file():
+        return dict.fromkeys(SIDES, "")
+    try:
+        kept = json.loads(path.read_bytes()).get("prompts") or {}
+        # The library saves an empty "document" beside a "passage", and then uses neither.
+        return {
+            side: next((str(kept[key]) for key in keys if kept.get(key)), "")
+            for side, keys in SIDES.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from None
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Raise `ModelError` where a part of the model could only be read from a pickle."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in PICKLED or any(path.parent.glob("*.safetensors")):
+            continue
+        if path.with_suffix(".xml").is_file():
+            continue  # OpenVINO's weights, which are bare numbers
+        raise ModelError(
+            f"{path} is a pickle, which can run code when read; convert it to "
+            "safetensors (the hub's safetensors/convert space does that)"
+        )
+
+
+def require_device(device: str | None) -> None:
+    """Raise `ModelError` for a device that this machine does not have."""
+    if device is None or device == "cpu":
+        return
+    import torch
+
+    try:
+        kind, number = torch.device(device).type, torch.device(device).index or 0
+    except RuntimeError:
+        kind, number = "", 0
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count() if torch.xpu.is_available() else 0,
+    }
+    if kind not in there:
+        raise ModelError(
+            f"no device {device!r}: give cpu, cuda, cuda:1, mps or xpu, or leave it out"
+        )
+    if not there[kind]:
+        gpu = {"cuda": "CUDA GPU", "mps": "Apple GPU", "xpu": "Intel GPU"}[kind]
+        raise ModelError(f"no {gpu} on this machine; leave the device out or give cpu")
+    if number >= there[kind]:
+        raise ModelError(f"no {device} on this machine; the last one is {kind}:{there[kind] - 1}")
+
+
+def _cut(text: str, longest: float) -> str:
+    return text[: int(longest)] if 0 < longest < len(text) else text
+
+
+def _checksums(folder: Path, *, backend: str) -> dict[str, str]:
+    """The SHA-256 of each file that the model reads, by its path in the folder."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        other_export = parts[0] in EXPORTS and parts[0] != backend
+        hidden = any(part.startswith(".") for part in parts)  # such as a downloader's notes
+        weights = backend == "openvino" and path.with_suffix(".xml").is_file()
+        read = path.suffix not in NOT_READ or weights
+        if other_export or hidden or not read or path.name in NOT_READ_NAMES:
+            continue
+        if path.is_file():
+            files["/".join(parts)] = sha256(path)
+    return files
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bars and the remarks of loading."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    level = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    loggers = {name: logging.getLogger(name) for name in CHATTY}
+    levels = {name: logger.level for name, logger in loggers.items()}
+    for logger in loggers.values():
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an export traces the model, with many remarks
+            yield
+    finally:
+        for name, logger in loggers.items():
+            logger.setLevel(levels[name])
+        transformers_logging.set_verbosity(level)
+        if shown:
+            transformers_logging.enable_progress_bar()

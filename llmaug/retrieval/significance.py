@@ -1,0 +1,182 @@
+"""Whether a difference between two rankings is more than luck.
+
+Everything here works on `differences`: for each query, the score of one ranking minus that of the
+other. Where nothing else is said, their order does not matter and never changes a result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmaug.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+RESAMPLES = 10_000
+BLOCK = 2**21  # signs or draws held in memory at once: 16 MB as float64
+NOISE = 1e-10  # sums closer than this, relative to the sum of all sizes, are the same sum
+
+
+class Interval(NamedTuple):
+    """The lower and upper end of a confidence interval."""
+
+    low: float
+    high: float
+
+
+def paired_randomisation(
+    differences: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """The chance of a mean at least this far from zero if the two rankings were interchangeable.
+
+    Two-sided. Under that hypothesis each difference could as well have the other sign. All sign
+    patterns are tried where `resamples` allows it, and p is the share of those at least as
+    extreme; otherwise `resamples` patterns are drawn, and p = (b + 1) / (m + 1) where b of m are
+    (Phipson & Smyth 2010), which is never 0. Sums that differ only by rounding count as equal.
+    """
+    import numpy as np
+
+    values = _checked(differences)
+    sizes = np.sort(np.abs(values))
+    observed = abs(float(values.sum()))
+    everything = float(sizes.sum())
+    threshold = observed - NOISE * everything
+    # A difference of zero has no sign to flip, and drops out of every sum.
+    sizes = sizes[sizes > 0]
+    exact = 2 ** len(sizes) <= resamples
+    patterns = _every_pattern(len(sizes)) if exact else _drawn(len(sizes), resamples, seed=seed)
+    extreme = sum(
+        int(np.count_nonzero(np.abs(2 * (positive @ sizes) - everything) >= threshold))
+        for positive in patterns
+    )
+    return extreme / 2 ** len(sizes) if exact else (extreme + 1) / (resamples + 1)
+
+
+def bootstrap_interval(
+    differences: ArrayLike, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """The confidence interval of the mean difference, from means over queries drawn again.
+
+    The percentile bootstrap (Efron & Tibshirani 1993, chapter 13). Differences that are all the
+    same give an interval without width, which says nothing about other queries.
+    """
+    import numpy as np
+
+    ordered = np.sort(_checked(differences))
+    if ordered[0] == ordered[-1]:
+        return Interval(float(ordered[0]), float(ordered[0]))
+    drawn = _scipy_stats().bootstrap(
+        (ordered,),
+        np.mean,
+        vectorized=True,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=resamples,
+        batch=max(1, BLOCK // len(ordered)),
+        rng=np.random.default_rng(seed),
+    )
+    low, high = drawn.confidence_interval
+    return Interval(float(low), float(high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected so that any false finding in the family has at most the stated chance.
+
+    In the order given (Holm 1979). Needs no assumption about how the tests depend on each other.
+    """
+    corrected, highest, tests = [0.0] * len(p_values), 0.0, len(p_values)
+    for rank, place in enumerate(sorted(range(tests), key=lambda place: p_values[place])):
+        highest = max(highest, min(1.0, (tests - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected so that at most the stated share of the findings is expected false.
+
+    In the order given (Benjamini & Hochberg 1995); milder than `holm`, for many rankings.
+    """
+    if not p_values:
+        return []
+    corrected = _scipy_stats().false_discovery_control(p_values, method="bh")
+    return [float(p) for p in corrected]
+
+
+def detectable_difference(
+    differences: ArrayLike, *, power: float = 0.8, level: float = 0.05
+) -> float:
+    """The smallest true mean difference that this many queries would show with that `power`.
+
+    For a two-sided test at `level`, in the normal approximation: (z(1 - level/2) + z(power)) x SD
+    / sqrt(n), 2.80 x SD / sqrt(n) as set. Infinite for a single query.
+    """
+    values = _checked(differences)
+    if len(values) < 2:
+        return math.inf
+    normal = NormalDist()
+    quantiles = normal.inv_cdf(1 - level / 2) + normal.inv_cdf(power)
+    return quantiles * _spread(values) / math.sqrt(len(values))
+
+
+def effect_size(differences: ArrayLike) -> float:
+    """Cohen's d for pairs: the mean difference in standard deviations of the differences.
+
+    Infinite where all differences are the same and not zero.
+    """
+    values = _checked(differences)
+    mean, spread = float(values.mean()), _spread(values)
+    if spread == 0:
+        return math.copysign(math.inf, mean) if mean else 0.0
+    return mean / spread
+
+
+def _scipy_stats() -> Any:
+    try:
+        from scipy import stats
+    except ImportError:
+        raise MissingExtra("scipy", "retrieval") from None
+    return stats
+
+
+def _checked(differences: ArrayLike) -> np.ndarray:
+    import numpy as np
+
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 1 or not len(values):
+        raise ValueError("differences must be one number for each of at least one query")
+    if not np.isfinite(values).all():
+        raise ValueError("differences must be finite numbers; one is NaN or infinite")
+    return values
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation (n - 1); exactly 0 where all values are the same."""
+    return 0.0 if values.min() == values.max() else float(values.std(ddof=1))
+
+
+def _every_pattern(width: int) -> Iterator[np.ndarray]:
+    """All sign patterns, a block of them at a time: 1.0 where the sign is plus."""
+    import numpy as np
+
+    rows = max(1, BLOCK // max(1, width))
+    for start in range(0, 2**width, rows):
+        numbers = np.arange(start, min(start + rows, 2**width))
+        yield (numbers[:, None] >> np.arange(width) & 1).astype(np.float64)
+
+
+def _drawn(width: int, count: int, *, seed: int) -> Iterator[np.ndarray]:
+    """`count` random sign patterns, likewise."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    octets = -(-width // 8)
+    rows = max(1, BLOCK // width)
+    for start in range(0, count, rows):
+        shape = (min(rows, count - start), octets)
+        bits = np.frombuffer(generator.bytes(shape[0] * octets), dtype=np.uint8).reshape(shape)
+        yield np.unpackbits(bits, axis=1, count=width).astype(np.float64)
