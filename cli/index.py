@@ -114,21 +114,18 @@ def index(
 
 def account(made: Index, seconds: float) -> list[str]:
     """What was built, how exact it is, and how fast."""
+    from llmaug.retrieval.ann_recall import Recall
+
     about = made.about
     empty = f" ({about['empty']:,} of them empty)" if about["empty"] else ""
     lines = [f"{about['documents']:,} documents{empty} in {seconds:,.1f} s"]
     if dense := about["dense"]:
-        recall = dense["recall"]
-        effort = f", {dense['effort']}" if dense["effort"] else ""
+        effort = f", {dense['effort_name']} {dense['effort']}" if dense["effort_name"] else ""
         lines.append(
             f"dense: {dense['embedder']['name']}, {dense['dimension']} dimensions, "
             f"{dense['encoded']:,} texts encoded now; {dense['factory']}{effort}"
         )
-        lines.append(
-            f"recall@{recall['k']} {recall['recall']:.4f} against exact search "
-            f"({recall['queries']:,} queries); {recall['per_second']:,.0f} queries/s, exact "
-            f"{recall['exact_per_second']:,.0f}"
-        )
+        lines.append(str(Recall(**dense["recall"])))
     if about["lexical"]:
         lines.append(f"words: {about['lexical']['settings']}")
     lines.append(f"written: {made.folder}; next: llmaug search {made.folder} QUERIES -o run.trec")

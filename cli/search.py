@@ -46,7 +46,7 @@ def search(
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, …")] = None,
     batch: Annotated[int, Option(min=1, help="queries searched at once")] = 256,
-    threads: Annotated[int | None, Option(min=1, help="of FAISS and BM25")] = None,
+    threads: Annotated[int | None, Option(min=1, help="of FAISS")] = None,
     tag: Annotated[str, Option(help="name of the rankings, the last column")] = "llmaug",
 ) -> None:
     """Rank the documents of an index for every query.

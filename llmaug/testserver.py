@@ -229,12 +229,7 @@ def main() -> None:
     options.add_argument("--port", type=int, default=0, help="0 is any free one")
     options.add_argument("--model", default="test-model")
     options.add_argument(
-        "--trouble",
-        action="append",
-        type=_trouble,
-        default=[],
-        metavar="NAME=VALUE",
-        help="a field of Troubles",
+        "--trouble", action="append", type=_trouble, default=[], metavar="NAME=VALUE"
     )
     given = options.parse_args()
     server: LocalServer

@@ -1,51 +1,20 @@
-"""Embedders: unit vectors in order, one name for one set of weights, no pickles."""
+"""Embedders: unit vectors in order, each side with its prompt, wrong names in one line."""
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
+from tiny_embedder import write_tiny_embedder
 
 from llmaug import models
-from llmaug.errors import ModelError
-from llmaug.retrieval.embed import embedder
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "good", "bad", "and"]
+from llmaug.errors import MissingExtra, ModelError
+from llmaug.retrieval.embed import BACKENDS, embedder
 
 
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory):
-    """A sentence-transformers folder with a random two-layer BERT of 16 dimensions."""
     pytest.importorskip("sentence_transformers", reason="needs the extra retrieval")
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    shape = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(shape).save_pretrained(folder)
-    parts = [
-        ("", "sentence_transformers.models.Transformer"),
-        ("1_Pooling", "sentence_transformers.models.Pooling"),
-    ]
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": kind}
-        for i, (path, kind) in enumerate(parts)
-    ]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(
-        json.dumps({"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True})
-    )
-    return folder
+    return write_tiny_embedder(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(params=["fake", "folder"])
@@ -99,8 +68,51 @@ def test_loading_prints_nothing(tiny_folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_fingerprint_of_a_folder_is_that_of_its_weights(tiny_folder):
-    assert embedder(str(tiny_folder)).fingerprint == models.fingerprint(tiny_folder)
+def test_a_side_is_a_prompt_before_the_text(any_embedder):
+    prompted = embedder(any_embedder.name, query_prompt="the film ", document_prompt="bad ")
+    plain = any_embedder.encode(["the film was good", "bad was good", "was good"])
+    for row, side in enumerate(["query", "document", ""]):
+        assert np.allclose(prompted.encode(["was good"], side=side)[0], plain[row], atol=1e-5)
+
+
+def test_hostile_and_very_long_texts_are_embedded(any_embedder):
+    vectors = any_embedder.encode(
+        ["\x00\x07\u202e", "good film " * 100_000, "\U0010ffff", "x" * 10**6]
+    )
+    assert np.isfinite(vectors).all()
+    same = any_embedder.encode(["good film " * 1000])
+    assert np.allclose(vectors[1], same[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda", "no CUDA GPU on this machine; leave the device out or give cpu"),
+        ("cuda:3", "no CUDA GPU on this machine"),
+        ("mps", "no Apple GPU on this machine"),
+        ("nonsense", "no device 'nonsense'"),
+        ("meta", "no device 'meta'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_at_once(device, message, tiny_folder, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=message):
+        embedder(str(tiny_folder), device=device)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_backend_that_is_not_installed_names_its_extra(backend, tiny_folder, monkeypatch):
+    monkeypatch.setitem(BACKENDS, backend, {f"no_such_{backend}": "some-package"})
+    with pytest.raises(MissingExtra, match=rf"pip install 'llmaug\[{backend}\]'"):
+        embedder(str(tiny_folder), backend=backend)
+
+
+def test_an_unknown_backend_is_named_with_the_known_ones(tiny_folder):
+    with pytest.raises(ModelError, match=r"torch, onnx or openvino \(did you mean onnx"):
+        embedder(str(tiny_folder), backend="onxx")
 
 
 def test_a_folder_with_only_pickled_weights_is_refused(tmp_path):

@@ -52,7 +52,7 @@ ORDER = (
     "job interruption watch",
     "batch stream doctor",
     "scale report demo",
-    "localserver testserver testing_step testing_backend testing",
+    "localserver testvectors testserver testing_step testing_backend testing",
     "cli",
 )
 RANK = {name: rank for rank, line in enumerate(ORDER) for name in line.split()}

@@ -80,22 +80,6 @@ def test_the_order_of_words_changes_nothing():
     assert index.scores("cat dog after ran sat mat").tolist() == turned.tolist()
 
 
-def test_deleted_documents_are_not_found():
-    alive = np.ones(len(CORPUS), dtype=bool)
-    alive[[2, 6]] = False
-    index = LexicalIndex.build(CORPUS)
-    assert found(index, "dog", alive=alive) == [3]
-    assert found(index, "mat", alive=alive, k=1) == [0]
-
-
-def test_threads_change_nothing():
-    index, queries = LexicalIndex.build(CORPUS), ["cat", "zebra", "running dog"] * 5
-    alone = index.search(queries, 3, tie_rank=LAST_FIRST)
-    together = index.search(queries, 3, tie_rank=LAST_FIRST, threads=4)
-    assert [h.positions.tolist() for h in alone] == [h.positions.tolist() for h in together]
-    assert [h.scores.tolist() for h in alone] == [h.scores.tolist() for h in together]
-
-
 def test_a_corpus_read_in_blocks_makes_the_same_index(monkeypatch):
     whole = LexicalIndex.build(CORPUS)
     monkeypatch.setattr(lexical, "BLOCK", 2)

@@ -16,6 +16,7 @@ from llmaug.errors import MissingExtra, RetrievalError
 EXAMPLES = "Flat, HNSW32, IVF256,Flat or IVF1024,PQ32x4fs,RFlat"
 EF_SEARCH, LARGEST_EF_SEARCH = 64, 4096
 K_FACTOR, LARGEST_K_FACTOR = 10, 1024
+MOST_CANDIDATES = 64  # for each hit, where the effort is another
 FEWEST_LINKS, MOST_LINKS = 2, 512
 
 
@@ -140,13 +141,22 @@ def search_parameters(index: Any, effort: int) -> Any:
         parameters = faiss.SearchParametersHNSW(efSearch=effort)
     for layer in reversed(nested[:-1]):
         if isinstance(layer, faiss.IndexRefine):
-            factor = effort if name == "k_factor" else K_FACTOR
+            factor = effort if name == "k_factor" else _candidates_per_hit(effort)
             parameters = faiss.IndexRefineSearchParameters(
                 k_factor=factor, base_index_params=parameters
             )
         elif isinstance(layer, faiss.IndexPreTransform):
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
     return parameters
+
+
+def _candidates_per_hit(effort: int) -> int:
+    """How many candidates for each hit are compared exactly, where nprobe or efSearch is given.
+
+    Ten are enough for codes of half a byte per two dimensions. Coarser codes need more, or their
+    recall stays low however many lists are searched, so the number rises with the effort.
+    """
+    return min(max(K_FACTOR, effort // 8), MOST_CANDIDATES)
 
 
 def complaint(error: BaseException) -> str:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmaug import __version__
 from llmaug.errors import RetrievalError, TextError
 from llmaug.request import Embedder
-from llmaug.retrieval import ann_choice, index_folder
-from llmaug.retrieval.ann import VectorIndex
-from llmaug.retrieval.ann_exact import exact_answers
-from llmaug.retrieval.ann_recall import Recall, measure_recall, out_of_reach, tune
+from llmaug.retrieval import index_folder
 from llmaug.retrieval.collection import Collection, contents
-from llmaug.retrieval.document_file import DOCUMENTS, DocumentFile, write_documents
+from llmaug.retrieval.dense import Progress, build_dense
+from llmaug.retrieval.document_file import (
+    DOCUMENTS,
+    IDS,
+    OFFSETS,
+    DocumentFile,
+    write_documents,
+)
 from llmaug.retrieval.lexical import LexicalIndex
 from llmaug.retrieval.settings import Settings
 from llmaug.retrieval.top import tie_ranks
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DENSE, LEXICAL, TIE_RANK = "dense.faiss", "bm25", "tie_rank.npy"
-Progress = Callable[[str, int, int | None], None]  # what is done, how much of it, of how much
+FILES = (DOCUMENTS, OFFSETS, IDS, TIE_RANK)  # of every index
 
 
 def silent(stage: str, done: int, total: int | None) -> None:
@@ -48,11 +51,15 @@ def build(
     *,
     embedder: Embedder | None,
     settings: Settings,
+    queries: Sequence[str] = (),
     vectors: Path | None = None,
     fresh: bool = False,
     progress: Progress = silent,
 ) -> None:
-    """Put an index of the documents into force in a folder; see `Index.build`."""
+    """Put an index of the documents into force in a folder; see `Index.build`.
+
+    `queries` are some that will be asked: recall is measured by them rather than by documents.
+    """
     if embedder is None and settings.lexical is None:
         raise RetrievalError("an index needs an embedder, BM25 or both")
     about: dict[str, Any] = {"llmaug": __version__, "settings": settings.record()}
@@ -71,7 +78,16 @@ def build(
                 dtype=settings.dtype,
                 fresh=fresh,
             )
-            about["dense"] = _dense(edition, kept, store, keys, embedder, settings, progress)
+            about["dense"] = build_dense(
+                edition / DENSE,
+                kept,
+                store,
+                keys=keys,
+                embedder=embedder,
+                settings=settings,
+                queries=queries,
+                progress=progress,
+            )
         if settings.lexical is not None:
             words = LexicalIndex.build(
                 _counted(map(contents, kept), "words", len(kept), progress), settings.lexical
@@ -102,76 +118,6 @@ def _write_documents(
         raise TextError("the corpus is empty: there is nothing to index")
     progress("documents", count, count)
     return np.frombuffer(keys, dtype="V16"), empty
-
-
-def _dense(
-    edition: Path,
-    kept: DocumentFile,
-    store: VectorStore,
-    keys: np.ndarray,
-    embedder: Embedder,
-    settings: Settings,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Encode what is missing, build the FAISS index, measure it; what the manifest says of it."""
-    encoded = store.fill(
-        lambda places: [contents(kept[int(place)]) for place in places],
-        keys,
-        progress=lambda done, total: progress("vectors", done, total),
-        name=lambda place: f"document {kept.ids[place]!r}",
-    )
-    rows = store.rows(keys)
-    factory = settings.factory
-    if factory == "auto":
-        factory = ann_choice.choose(len(keys), store.dimension, memory=settings.memory)
-
-    def blocks(start: int, stop: int) -> np.ndarray:
-        return store.block(rows[start:stop])
-
-    index = VectorIndex.build(
-        blocks,
-        len(keys),
-        store.dimension,
-        factory=factory,
-        threads=settings.threads,
-        seed=settings.seed,
-        progress=lambda done, total: progress("index", done, total),
-    )
-    recall = _measured(index, blocks, settings)
-    index.save(edition / DENSE)
-    return {
-        "embedder": {
-            "name": embedder.name,
-            "fingerprint": embedder.fingerprint,
-            "parameters": dict(embedder.parameters),
-        },
-        "dimension": store.dimension,
-        "factory": factory,
-        "effort_name": index.effort_name,
-        "effort": recall.effort,
-        "recall": asdict(recall),
-        "encoded": encoded,
-    }
-
-
-def _measured(
-    index: VectorIndex, blocks: Callable[[int, int], np.ndarray], settings: Settings
-) -> Recall:
-    """What the index finds of the true neighbours, at the effort that the settings ask for."""
-    answers = exact_answers(
-        blocks,
-        len(index),
-        index.dimension,
-        k=settings.recall_k,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
-    if settings.min_recall is None:
-        return measure_recall(index, answers, threads=settings.threads)
-    tuned = tune(index, answers, min_recall=settings.min_recall, threads=settings.threads)
-    if not tuned.reached:
-        raise out_of_reach(tuned, index, min_recall=settings.min_recall)
-    return tuned.recall
 
 
 def _identity(edition: Path, about: dict[str, Any]) -> str:

@@ -17,11 +17,11 @@ from llmaug.request import Embedder
 if TYPE_CHECKING:
     import numpy as np
 
-# What has to be importable for each backend of sentence-transformers.
-BACKENDS = {
-    "torch": (),
-    "onnx": ("onnxruntime", "optimum.onnxruntime"),
-    "openvino": ("openvino", "optimum.intel"),
+# For each backend of sentence-transformers, what has to be importable and the package it is in.
+BACKENDS: Mapping[str, Mapping[str, str]] = {
+    "torch": {},
+    "onnx": {"onnxruntime": "onnxruntime", "optimum.onnxruntime": "optimum-onnx"},
+    "openvino": {"openvino": "openvino", "optimum.intel": "optimum-intel"},
 }
 SERVERS = ("served", "openai")
 FAKE_DIMENSIONS = 256
@@ -140,7 +140,7 @@ def _folder(name: str) -> Path:
 
 
 def _require_backend(backend: str) -> None:
-    for module in BACKENDS[backend]:
+    for module, package in BACKENDS[backend].items():
         parent = module.partition(".")[0]
         if importlib.util.find_spec(parent) is None or importlib.util.find_spec(module) is None:
-            raise MissingExtra(module.replace(".", "-"), backend)
+            raise MissingExtra(package, backend)

@@ -13,6 +13,7 @@ from llmaug.request import Embedder
 from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.ann import VectorIndex
 from llmaug.retrieval.collection import Collection
+from llmaug.retrieval.dense import Progress
 from llmaug.retrieval.document_file import DocumentFile
 from llmaug.retrieval.embed import embedder as embedder_named
 from llmaug.retrieval.lexical import LexicalIndex
@@ -49,7 +50,7 @@ class Index:
 
         self.folder = Path(folder)
         self.name = str(folder)
-        edition, self.about = index_folder.current(self.folder)
+        edition, self.about = index_folder.current(self.folder, needs=building.FILES)
         self.documents = DocumentFile(edition)
         self.ids: np.ndarray = np.array(self.documents.ids, dtype=object)
         self.tie_rank: np.ndarray = np.load(edition / building.TIE_RANK, allow_pickle=False)
@@ -82,7 +83,7 @@ class Index:
         settings: Settings | None = None,
         vectors: str | Path | None = None,
         fresh: bool = False,
-        progress: building.Progress = building.silent,
+        progress: Progress = building.silent,
     ) -> Index:
         """Build an index of a corpus in a folder, or bring the one there up to date.
 
@@ -97,6 +98,7 @@ class Index:
             documents,
             Path(folder),
             embedder=encoder,
+            queries=list(corpus.queries.values()) if isinstance(corpus, Collection) else [],
             settings=settings or Settings(),
             vectors=Path(vectors) if vectors else None,
             fresh=fresh,
@@ -108,16 +110,16 @@ class Index:
         self,
         corpus: str | Path | Collection | Iterable[Text],
         *,
-        progress: building.Progress = building.silent,
+        progress: Progress = building.silent,
     ) -> Index:
         """The index with more documents; one whose id is there already replaces it."""
         return self._rebuilt(Added(self.documents, building.documents_of(corpus)), progress)
 
-    def delete(self, ids: Sequence[str], *, progress: building.Progress = building.silent) -> Index:
+    def delete(self, ids: Sequence[str], *, progress: Progress = building.silent) -> Index:
         """The index without these documents; their vectors stay in the store."""
         return self._rebuilt(without(self.documents, ids, name=self.name), progress)
 
-    def _rebuilt(self, documents: Iterable[Text], progress: building.Progress) -> Index:
+    def _rebuilt(self, documents: Iterable[Text], progress: Progress) -> Index:
         building.build(documents, self.folder, progress=progress, **self._as_built())
         return Index(self.folder, embedder=self._embedder)
 
@@ -134,7 +136,7 @@ class Index:
         indexes: Sequence[str | Path],
         folder: str | Path,
         *,
-        progress: building.Progress = building.silent,
+        progress: Progress = building.silent,
     ) -> Index:
         """Several indexes of one embedder as one, with the settings of the first.
 
@@ -263,9 +265,7 @@ class Index:
             )
         ]
 
-    def bm25(
-        self, queries: Sequence[str], k: int, *, threads: int | None = None
-    ) -> list[dict[str, float]]:
+    def bm25(self, queries: Sequence[str], k: int) -> list[dict[str, float]]:
         """The `k` best documents of each query by their words: {document id: score}, best first.
 
         Only documents that share a word with the query.
@@ -273,7 +273,7 @@ class Index:
         if self._words is None:
             self.mode("bm25")
         assert self._words is not None
-        found = self._words.search(queries, k, tie_rank=self.tie_rank, threads=threads)
+        found = self._words.search(queries, k, tie_rank=self.tie_rank)
         return [
             dict(zip(self.ids[rows].tolist(), scores.tolist(), strict=True))
             for rows, scores in found

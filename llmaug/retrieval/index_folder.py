@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +37,11 @@ def is_index(folder: str | Path) -> bool:
     return (Path(folder) / POINTER).is_file()
 
 
-def current(folder: Path) -> Edition:
+def current(folder: Path, *, needs: Collection[str] = ()) -> Edition:
     """The edition in force, every file of it checked against its manifest.
 
-    Raises `RetrievalError` where there is none, or a file is not as it was written.
+    `needs` are the files that it must have. Raises `RetrievalError` where there is none, or a
+    file is not as it was written.
     """
     if not folder.is_dir():
         raise RetrievalError(f"no index at {folder}; make one: llmaug index CORPUS -o {folder}")
@@ -61,7 +62,7 @@ def current(folder: Path) -> Edition:
         raise RetrievalError(f"{folder} was written in format {form}; this llmaug reads {FORMAT}")
     if not isinstance(name, str) or not name.startswith(EDITION) or Path(name).name != name:
         raise RetrievalError(f"{folder / POINTER} names no edition; build the index again")
-    return Edition(folder / name, sealed.check(folder / name))
+    return Edition(folder / name, sealed.check(folder / name, needs=needs))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from tokenize import TokenError
@@ -97,28 +96,17 @@ class LexicalIndex:
         k: int,
         *,
         tie_rank: np.ndarray,
-        alive: np.ndarray | None = None,
-        threads: int | None = None,
     ) -> list[Hits]:
         """The k best documents for each query, best first; fewer where fewer score above 0.
 
         A term that a query repeats counts that often; terms that no document has are skipped.
         (Under robertson a term that half of the documents have is worth 0, and finds none.)
-        `alive` (n,) bool leaves out documents that were deleted (they still count in the weights
-        of terms). `threads` None or 1 searches in this thread; more of them gain little, since
-        numpy keeps Python's lock for most of the work.
+        In one thread: more of them gain nothing, since numpy keeps Python's lock for most of it.
         """
         if k < 1:
             raise PlanError(f"a search returns at least 1 document, not {k}")
 
-        def one(terms: list[int]) -> Hits:
-            return self._search(terms, k, tie_rank, alive)
-
-        numbered = self._numbered(queries)
-        if threads is None or threads <= 1:
-            return [one(terms) for terms in numbered]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(one, numbered))
+        return [self._search(terms, k, tie_rank) for terms in self._numbered(queries)]
 
     def _numbered(self, queries: Sequence[str]) -> list[list[int]]:
         """The numbers of the terms of each query that the index knows."""
@@ -126,9 +114,7 @@ class LexicalIndex:
         number = {here: self._id_of.get(term, -1) for term, here in found.vocab.items()}
         return [[n for here in ids if (n := number[here]) >= 0] for ids in found.ids]
 
-    def _search(
-        self, terms: list[int], k: int, tie_rank: np.ndarray, alive: np.ndarray | None
-    ) -> Hits:
+    def _search(self, terms: list[int], k: int, tie_rank: np.ndarray) -> Hits:
         import numpy as np
 
         documents, weights = self._arrays["documents"], self._arrays["weights"]
@@ -141,8 +127,6 @@ class LexicalIndex:
             np.add.at(scores, documents[span], added)
             absent_score += absent[term] * np.float32(times)
         found = np.flatnonzero(scores > 0)
-        if alive is not None:
-            found = found[alive[found]]
         # Chosen among these only: numpy is slow at selecting from thousands of zeros.
         best = top(scores[found] + absent_score, k, tie_rank, among=found)
         return Hits(best, scores[best] + absent_score)

@@ -6,6 +6,7 @@ not give: RR@k, from its reciprocal rank, and Judged@k, counted in its order of 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +21,8 @@ from llmaug.retrieval.measure_names import ir_measures
 from llmaug.retrieval.measure_names import measures as measures
 from llmaug.retrieval.measure_names import parse_measure as parse_measure
 from llmaug.retrieval.qrels import LARGEST_GRADE, Qrels, read_qrels, whole
-from llmaug.retrieval.rankings import (
-    Rankings,
-    fits,
-    in_order,
-    numbers_in,
-    ranked,
-    read_rankings,
-)
+from llmaug.retrieval.rankings import Rankings, fits, read_rankings
+from llmaug.retrieval.trec_order import in_order, numbers_in, ranked
 
 AVERAGING = ("judged", "beir")
 
@@ -182,16 +177,15 @@ def _values(rankings: Rankings, judged: Qrels, asked: Sequence[Measure]) -> Valu
     sent: tuple[Rankings, Qrels] = ({}, {})
     for query, ranking in rankings.items():
         scores = numbers_in(ranking, query=query)
-        ordered = in_order(scores)
-        if not ordered and any(score != score for score in scores.values()):
-            ranked(scores)  # raises
+        if math.isnan(sum(scores.values())):
+            ranked(scores)  # raises for a NaN; infinities of both signs are all right
         for measure in asked:
             if measure.kind == "Judged" and scores:
                 best = ranked(scores)[: measure.depth]
                 found[measure.name][query] = sum(id in judged[query] for id in best) / len(best)
         if not scores or max(judged[query].values()) < 0:
             continue
-        if ordered and depth and len(scores) > depth:
+        if depth and len(scores) > depth and in_order(scores):
             scores = dict(islice(scores.items(), depth))
         _check_ids(scores, query=query)
         number = str(len(queries))
@@ -230,12 +224,7 @@ def _from_trec_eval(
     for metric in provider.evaluator(list(wanted), judged).iter_calc(rankings):
         for measure in wanted[metric.measure]:
             value = float(metric.value)
-            if (
-                measure.kind == "RR"
-                and measure.cutoff
-                and value
-                and round(1 / value) > measure.cutoff
-            ):
+            if measure.kind == "RR" and value and round(1 / value) > (measure.depth or math.inf):
                 value = 0.0  # the first relevant document comes after the cutoff
             found.append((measure, metric.query_id, value))
     return found

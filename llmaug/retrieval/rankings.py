@@ -1,24 +1,22 @@
-"""Rankings in the TREC run format, and the order in which trec_eval sees them."""
+"""Rankings in the TREC run format."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import numbers
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from llmaug.errors import OutputError, RetrievalError, TextError
+from llmaug.errors import OutputError, TextError
 from llmaug.formats.atomic import new_file
 from llmaug.formats.endings import _packed as packed
 from llmaug.formats.fields import short
 from llmaug.formats.lines import BOM, LONGEST, invalid_utf8, numbered, reading
 from llmaug.formats.source import Fault
-
-if TYPE_CHECKING:
-    import numpy as np
+from llmaug.retrieval.trec_order import in_order, numbers_in
+from llmaug.retrieval.trec_order import ranked as ranked
 
 Rankings = dict[str, dict[str, float]]  # query id -> {document id: score}, best first
 
@@ -74,50 +72,6 @@ def write_rankings(path: str | Path, rankings: Rankings, *, tag: str = "llmaug")
             file.write("".join(lines).encode())
             count += len(lines)
     return count
-
-
-def ranked(scores: Mapping[str, float]) -> list[str]:
-    """The document ids in trec_eval's order: best score first, then the larger id first.
-
-    trec_eval keeps scores as 32-bit floats, so scores that differ only beyond those are ties; it
-    compares ids by their UTF-8 bytes, which is how Python compares strings. Raises
-    `RetrievalError` for a score that is not a number.
-    """
-    ids = list(scores)
-    if in_order(scores):
-        return ids
-    kept = _kept(scores).tolist()
-    for id, score in zip(ids, kept, strict=True):
-        if math.isnan(score):
-            raise RetrievalError(f"the score of document {short(id)!r} is not a number (NaN)")
-    return [id for _, id in sorted(zip(kept, ids, strict=True), reverse=True)]
-
-
-def in_order(scores: Mapping[str, float]) -> bool:
-    """Whether each score is below the one before it: nothing to sort, no ties, no NaN."""
-    kept = _kept(scores)
-    return bool((kept[1:] < kept[:-1]).all()) and not math.isnan(kept[0] if len(kept) else 0)
-
-
-def _kept(scores: Mapping[str, float]) -> np.ndarray:
-    """The scores as trec_eval keeps them, (n,) float32; too large a score is infinite there too."""
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        return np.fromiter(scores.values(), np.float64, len(scores)).astype(np.float32)
-
-
-def numbers_in(scores: Mapping[str, float], *, query: str) -> dict[str, float]:
-    """The scores as Python's own floats, whatever kind of number they were (NumPy's, say)."""
-    if type(scores) is dict and set(map(type, scores.values())) <= {float}:
-        return scores
-    for id, score in scores.items():
-        if not isinstance(score, numbers.Real):
-            raise RetrievalError(
-                f"the score of document {short(str(id))!r} for query {short(query)!r} is "
-                f"{short(repr(score))}, not a number"
-            )
-    return {id: float(score) for id, score in scores.items()}
 
 
 def check_ids(ids: Mapping[str, object] | tuple[str, ...], *, what: str, path: Path) -> None:

@@ -37,7 +37,7 @@ def search(
     `queries` are {id: text}, a list of texts (ids 0, 1, …) or a file. `mode` is "dense" (cosine),
     "bm25", or "hybrid" (both, the first `depth` hits of each combined by `fusion`, RRF unless
     given); None takes the last of these that the index has. Documents of equal score are in the
-    order of trec_eval, so the same files give the same rankings.
+    order of trec_eval, so the same files give the same rankings. `threads` is FAISS's number.
     """
     if isinstance(index, str | Path):
         index = Index.open(index)
@@ -55,7 +55,7 @@ def search(
         if mode != "bm25":
             sides.append(index.dense(index.encode(texts), deep, threads=threads))
         if mode != "dense":
-            sides.append(index.bm25(texts, deep, threads=threads))
+            sides.append(index.bm25(texts, deep))
         found = sides[0]
         if len(sides) == 2:
             found = [

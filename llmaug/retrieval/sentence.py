@@ -22,7 +22,6 @@ PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 # Files that change no vector: words for people, what llmaug keeps itself, weights of other kinds.
 NOT_READ = frozenset({".md", ".csv", ".h5", ".msgpack", ".ot", ".lock"}) | PICKLED
 NOT_READ_NAMES = frozenset({"manifest.json", "data_config.json", "LICENSE", "LICENSE.txt"})
-CHATTY = ("sentence_transformers.backend", "optimum", "nncf", "openvino")  # loggers
 EXPORTS = ("onnx", "openvino")  # the folders in which those backends keep their weights
 
 # Keys of the prompts in a folder's configuration, in the order of sentence-transformers.
@@ -111,7 +110,7 @@ class SentenceEmbedder:
         # Before the model, so that a folder that is trained anew later is not taken for this one.
         _ = self.fingerprint
         try:
-            with _quietly():
+            with _quietly(self.backend):
                 if self.backend == "openvino":
                     # It tells its makers of every import unless this package cannot be imported.
                     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -127,8 +126,13 @@ class SentenceEmbedder:
                 )
         except Exception as error:  # a foreign folder can break in any way inside the library
             said = str(error).strip().partition("\n")[0] or type(error).__name__
-            with_backend = "" if self.backend == "torch" else f" with {self.backend}"
-            raise ModelError(f"{self.folder} does not load{with_backend}: {said}") from error
+            way = "" if self.backend == "torch" else f" with {self.backend}"
+            if way and isinstance(error, ImportError):
+                said += (
+                    f"; its packages do not fit this version of transformers: run pip install "
+                    f"'llmaug[{self.backend}]' in an environment of its own"
+                )
+            raise ModelError(f"{self.folder} does not load{way}: {said}") from error
 
 
 def prompts(folder: Path) -> dict[str, str]:
@@ -208,7 +212,7 @@ def _checksums(folder: Path, *, backend: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def _quietly(backend: str) -> Iterator[None]:
     """Without the progress bars and the remarks of loading."""
     from transformers.utils import logging as transformers_logging
 
@@ -216,17 +220,25 @@ def _quietly() -> Iterator[None]:
     level = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    loggers = {name: logging.getLogger(name) for name in CHATTY}
-    levels = {name: logger.level for name, logger in loggers.items()}
-    for logger in loggers.values():
-        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an export traces the model, with many remarks
+        if backend == "torch":
             yield
+            return
+        # An export speaks through many loggers and warnings. Some loggers reset their own level,
+        # and some packages that it imports reset what is disabled.
+        disabled = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        advice = logging.getLogger("sentence_transformers.backend")  # to save into the folder
+        advice_level = advice.level
+        advice.setLevel(logging.CRITICAL)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logging.disable(disabled)
+            advice.setLevel(advice_level)
     finally:
-        for name, logger in loggers.items():
-            logger.setLevel(levels[name])
         transformers_logging.set_verbosity(level)
         if shown:
             transformers_logging.enable_progress_bar()

@@ -1,0 +1,115 @@
+"""What is in an embedder's folder: one name for one set of weights, prompts, damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_embedder import WORDS, write_tiny_embedder
+
+from llmaug.errors import ModelError
+from llmaug.retrieval.embed import embedder
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory):
+    pytest.importorskip("sentence_transformers", reason="needs the extra retrieval")
+    return write_tiny_embedder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def copied(tiny_folder, tmp_path):
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copied"))
+
+
+def rewrite(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | fields))
+
+
+def retrain(folder):
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-2] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+
+
+def test_a_copied_folder_has_the_same_fingerprint(tiny_folder, copied):
+    (copied / "README.md").write_text("words about it")
+    (copied / ".cache").mkdir()
+    (copied / ".cache" / "downloaded.json").write_text("{}")
+    assert embedder(str(copied)).fingerprint == embedder(str(tiny_folder)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        retrain,
+        lambda folder: rewrite(folder / "1_Pooling" / "config.json", pooling_mode_cls_token=True),
+        lambda folder: rewrite(folder / "tokenizer.json", truncation=None),
+        lambda folder: rewrite(folder / "config.json", hidden_act="relu"),
+        lambda folder: (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 8}'),
+        lambda folder: (folder / "modules.json").write_text("[]"),
+    ],
+)
+def test_whatever_changes_vectors_changes_the_fingerprint(change, tiny_folder, copied):
+    change(copied)
+    assert embedder(str(copied)).fingerprint != embedder(str(tiny_folder)).fingerprint
+
+
+def test_prompts_change_the_fingerprint(tiny_folder):
+    options = [{}, {"query_prompt": "q: "}, {"document_prompt": "q: "}, {"query_prompt": "d: "}]
+    for name in (str(tiny_folder), "fake"):
+        assert len({embedder(name, **given).fingerprint for given in options}) == 4
+
+
+def test_the_fingerprint_stays_that_of_the_weights_in_memory(copied):
+    loaded = embedder(str(copied), device="cpu")
+    loaded.encode(["good"])
+    retrain(copied)
+    assert loaded.fingerprint != embedder(str(copied)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("kept", "query", "document"),
+    [
+        ({}, "", ""),
+        ({"query": "q: ", "document": "d: ", "passage": "p: "}, "q: ", "d: "),
+        ({"query": "q: ", "document": "", "passage": "p: "}, "q: ", "p: "),
+        ({"corpus": "c: ", "other": "o: "}, "", "c: "),
+    ],
+)
+def test_prompts_come_from_the_folder_unless_given(kept, query, document, copied):
+    configuration = {"prompts": kept, "default_prompt_name": next(iter(kept), None)}
+    (copied / "config_sentence_transformers.json").write_text(json.dumps(configuration))
+    from_folder = embedder(str(copied), device="cpu")
+    assert (from_folder.prompt("query"), from_folder.prompt("document")) == (query, document)
+    given = embedder(str(copied), query_prompt="mine: ", document_prompt="")
+    assert [given.prompt(side) for side in ("query", "document", "")] == ["mine: ", "", ""]
+    assert given.parameters == {"query_prompt": "mine: ", "document_prompt": ""}
+
+
+def test_nan_is_an_error_that_names_the_text(copied):
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(copied / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][WORDS.index("bad")] = np.nan
+    save_file(weights, copied / "model.safetensors")
+    with pytest.raises(ModelError, match=r"NaN or infinity for 2 of 3 texts.*begins 'bad film'"):
+        embedder(str(copied), device="cpu").encode(["good film", "bad film", "bad"])
+
+
+def test_a_folder_that_does_not_load_is_one_line(copied):
+    (copied / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="does not load: ") as caught:
+        embedder(str(copied), device="cpu").encode(["good"])
+    assert "\n" not in str(caught.value)
+
+
+def test_exported_weights_are_no_pickles(copied):
+    before = embedder(str(copied)).fingerprint
+    (copied / "openvino").mkdir()
+    (copied / "openvino" / "openvino_model.xml").write_text("<net/>")
+    (copied / "openvino" / "openvino_model.bin").write_bytes(b"bare numbers")
+    assert embedder(str(copied)).fingerprint == before
