@@ -27,7 +27,11 @@ RANKINGS: Any = {"1": {"a": 2.0, "b": 1.0}, "2": {"a": 2.0, "b": 1.0}}
             QRELS,
             'none of the 2 queries of the rankings is judged: ids such as "q1" there, "1" among',
         ),
-        ({"1": {"doc-a": 1.0, "doc-b": 0.5}}, QRELS, "none of the 2 documents ranked is judged"),
+        (
+            {str(query): {"doc-a": 1.0, "doc-b": 0.5} for query in range(10)},
+            {str(query): {"a": 1} for query in range(10)},
+            "none of the 20 documents ranked is judged",
+        ),
         ({}, QRELS, "the rankings hold no query"),
         (RANKINGS, {}, "the judgements hold no query"),
         (RANKINGS, {"1": {}}, "the judgements hold no query"),
@@ -50,6 +54,10 @@ def test_what_cannot_be_measured_is_one_line(rankings: Any, qrels: Any, message:
         evaluate(rankings, qrels)
     assert message in str(error.value)
     assert str(error.value).isprintable()
+
+
+def test_a_few_queries_may_all_be_answered_badly() -> None:
+    assert evaluate({"1": {"unjudged": 1.0}}, QRELS).mean["nDCG@10"] == 0
 
 
 @pytest.mark.parametrize("measures", [(), "", "nDCG@10 nope"])

@@ -130,12 +130,12 @@ def write_rows(path: Path, rows: Rows, *, fields: Sequence[str]) -> int:
     with new_file(path) as unfinished:
         if suffix == ".parquet":
             return write_parquet(unfinished, rows, fields=fields)
-        with _packed(unfinished, suffix) as file:
+        with packed(unfinished, suffix) as file:
             return WRITE_LINES[ending(path)](file, rows, fields=fields)
 
 
 @contextlib.contextmanager
-def _packed(path: Path, suffix: str) -> Iterator[BinaryIO]:
+def packed(path: Path, suffix: str) -> Iterator[BinaryIO]:
     """A new file that packs what is written; the same content gives the same bytes."""
     with path.open("xb") as file:
         if suffix == ".gz":

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from llmaug.errors import OutputError, TextError
 from llmaug.formats.atomic import new_file
-from llmaug.formats.endings import _packed as packed
-from llmaug.formats.endings import ending
+from llmaug.formats.endings import ending, packed
 from llmaug.formats.fields import short
 from llmaug.formats.lines import invalid_utf8, numbered
 from llmaug.formats.source import Fault

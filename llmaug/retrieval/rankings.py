@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from llmaug.errors import OutputError, TextError
 from llmaug.formats.atomic import new_file
-from llmaug.formats.endings import _packed as packed
+from llmaug.formats.endings import packed
 from llmaug.formats.fields import short
 from llmaug.formats.lines import BOM, LONGEST, invalid_utf8, numbered, reading
 from llmaug.formats.source import Fault

@@ -45,6 +45,27 @@ def without(documents: Iterable[Text], ids: Sequence[str], *, name: str) -> list
     return (document for document in documents if document.id not in gone)
 
 
+def refuse_mixture(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raise `RetrievalError` unless indexes (name, what their manifest says) are of one kind."""
+    if not parts:
+        raise RetrievalError("name the indexes to merge")
+    first, about = parts[0]
+    for name, other in parts[1:]:
+        for side, words in (("dense", "vectors"), ("lexical", "words")):
+            if bool(other[side]) != bool(about[side]):
+                has, lacks = (name, first) if other[side] else (first, name)
+                raise RetrievalError(
+                    f"{has} is searched by {words} and {lacks} is not; merge indexes of one kind"
+                )
+        if about["dense"]:
+            ours, theirs = about["dense"]["embedder"], other["dense"]["embedder"]
+            if ours["fingerprint"] != theirs["fingerprint"]:
+                raise RetrievalError(
+                    f"{name} was made by {theirs['name']}@{theirs['fingerprint']} and {first} by "
+                    f"{ours['name']}@{ours['fingerprint']}; index one of them again"
+                )
+
+
 class Recalled:
     """An embedder that first looks in vector stores for what it is asked to encode."""
 
