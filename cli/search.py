@@ -115,10 +115,14 @@ def _show(index: Index, asked: dict[str, str], rankings: Rankings) -> None:
 
     console = Console()
     for id, ranking in rankings.items():
-        table = Table(title=Text(asked[id]), box=None, pad_edge=False, title_justify="left")
-        table.add_column("score", justify="right")
-        table.add_column("id", overflow="fold")
-        table.add_column("document", overflow="ellipsis", no_wrap=True)
+        table = Table(
+            title=Text(asked[id]), title_justify="left", box=None, pad_edge=False, expand=True
+        )
+        table.add_column("score", justify="right", min_width=7)
+        table.add_column(
+            "id", overflow="fold", min_width=min(24, max(map(len, ranking), default=2))
+        )
+        table.add_column("document", overflow="ellipsis", no_wrap=True, ratio=1)
         for document, score in ranking.items():
             found = index.document(document)
             shown = " · ".join(part for part in (found.meta.get("title"), found.text) if part)

@@ -29,6 +29,7 @@ PUBLIC = {
     "Request": "llmaug.request",
     "Retriever": "llmaug.request",
     "Sampling": "llmaug.request",
+    "Settings": "llmaug.retrieval.settings",
     "Step": "llmaug.plan",
     "Text": "llmaug.text",
     "augment": "llmaug.stream",
@@ -48,27 +49,40 @@ PUBLIC = {
     "rrf": "llmaug.retrieval.fuse",
     "search": "llmaug.retrieval.search",
     "write": "llmaug.text",
+    "write_qrels": "llmaug.retrieval.qrels",
+    "write_queries": "llmaug.retrieval.queries",
     "write_rankings": "llmaug.retrieval.rankings",
     **dict.fromkeys(
         (
+            "answer_first",
             "back_translate",
             "clean",
+            "decompose",
             "dedupe",
             "doc2query",
             "edit",
             "formalise",
             "generate",
+            "genqr",
+            "genqr_ensemble",
             "hyde",
             "icr",
             "join",
             "keep",
             "keywords",
             "length",
+            "mugi",
+            "multi_query",
             "paraphrase",
             "passages",
+            "qa_expand",
+            "query2doc",
+            "query2e",
+            "rewrite_query",
             "roundtrip",
-            "simplify",
             "similar",
+            "simplify",
+            "step_back",
             "stored",
         ),
         "llmaug.vocabulary",
@@ -100,33 +114,47 @@ if TYPE_CHECKING:
     from llmaug.retrieval.lexical import bm25 as bm25
     from llmaug.retrieval.measure import evaluate as evaluate
     from llmaug.retrieval.qrels import read_qrels as read_qrels
+    from llmaug.retrieval.qrels import write_qrels as write_qrels
     from llmaug.retrieval.queries import read_queries as read_queries
+    from llmaug.retrieval.queries import write_queries as write_queries
     from llmaug.retrieval.rankings import read_rankings as read_rankings
     from llmaug.retrieval.rankings import write_rankings as write_rankings
     from llmaug.retrieval.search import search as search
+    from llmaug.retrieval.settings import Settings as Settings
     from llmaug.stream import augment as augment
     from llmaug.text import Text as Text
     from llmaug.text import read as read
     from llmaug.text import write as write
+    from llmaug.vocabulary import answer_first as answer_first
     from llmaug.vocabulary import back_translate as back_translate
     from llmaug.vocabulary import clean as clean
+    from llmaug.vocabulary import decompose as decompose
     from llmaug.vocabulary import dedupe as dedupe
     from llmaug.vocabulary import doc2query as doc2query
     from llmaug.vocabulary import edit as edit
     from llmaug.vocabulary import formalise as formalise
     from llmaug.vocabulary import generate as generate
+    from llmaug.vocabulary import genqr as genqr
+    from llmaug.vocabulary import genqr_ensemble as genqr_ensemble
     from llmaug.vocabulary import hyde as hyde
     from llmaug.vocabulary import icr as icr
     from llmaug.vocabulary import join as join
     from llmaug.vocabulary import keep as keep
     from llmaug.vocabulary import keywords as keywords
     from llmaug.vocabulary import length as length
+    from llmaug.vocabulary import mugi as mugi
+    from llmaug.vocabulary import multi_query as multi_query
     from llmaug.vocabulary import paraphrase as paraphrase
     from llmaug.vocabulary import parse as parse
     from llmaug.vocabulary import passages as passages
+    from llmaug.vocabulary import qa_expand as qa_expand
+    from llmaug.vocabulary import query2doc as query2doc
+    from llmaug.vocabulary import query2e as query2e
+    from llmaug.vocabulary import rewrite_query as rewrite_query
     from llmaug.vocabulary import roundtrip as roundtrip
     from llmaug.vocabulary import similar as similar
     from llmaug.vocabulary import simplify as simplify
+    from llmaug.vocabulary import step_back as step_back
     from llmaug.vocabulary import stored as stored
 
 

@@ -47,7 +47,7 @@ class Job:
         if self.embedder is not None:
             asked["embedder"] = f"{self.embedder.name}@{self.embedder.fingerprint}"
         if self.index is not None:
-            asked["index"] = f"{self.index.name}@{self.index.fingerprint}"
+            asked["index"] = self.index.fingerprint  # wherever it lies
         asked["input"] = self.source.fingerprint()
         asked["text field"] = self.source.text
         asked["id field"] = self.source.id

@@ -96,7 +96,7 @@ class Embedder(Protocol):
     is how many texts it likes in one call. `side` is "query" or "document" for
     models that put a prompt before each (`prompt(side)` says which), and "" where the two texts
     compared are of one kind. `encode` gives one row per text, in order: (n, d) float32 of unit
-    length; no texts give (0, d). It may be called from any thread, one call at a time.
+    length; no texts give (0, d). It may be called from several threads at once.
     """
 
     @property

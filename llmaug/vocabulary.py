@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from llmaug import notation
 from llmaug.methods.documents import doc2query
-from llmaug.methods.queries import hyde, keywords
+from llmaug.methods.queries import (
+    answer_first,
+    genqr,
+    genqr_ensemble,
+    hyde,
+    keywords,
+    mugi,
+    qa_expand,
+    query2doc,
+    query2e,
+)
+from llmaug.methods.query_rewrites import decompose, multi_query, rewrite_query, step_back
 from llmaug.methods.rewrite import back_translate, formalise, icr, paraphrase, simplify
 from llmaug.plan import Step
 from llmaug.steps.clean import Clean as clean
@@ -25,25 +36,36 @@ __all__ = [
     "METHODS",
     "NAMES",
     "STEPS",
+    "answer_first",
     "back_translate",
     "clean",
+    "decompose",
     "dedupe",
     "doc2query",
     "edit",
     "formalise",
     "generate",
+    "genqr",
+    "genqr_ensemble",
     "hyde",
     "icr",
     "join",
     "keep",
     "keywords",
     "length",
+    "mugi",
+    "multi_query",
     "paraphrase",
     "parse",
     "passages",
+    "qa_expand",
+    "query2doc",
+    "query2e",
+    "rewrite_query",
     "roundtrip",
     "similar",
     "simplify",
+    "step_back",
     "stored",
 ]
 
@@ -61,14 +83,25 @@ STEPS: dict[str, Callable[..., Step]] = {
     "stored": stored,
 }
 METHODS: dict[str, Callable[..., Step]] = {
+    "answer_first": answer_first,
     "back_translate": back_translate,
+    "decompose": decompose,
     "doc2query": doc2query,
     "formalise": formalise,
+    "genqr": genqr,
+    "genqr_ensemble": genqr_ensemble,
     "hyde": hyde,
     "icr": icr,
     "keywords": keywords,
+    "mugi": mugi,
+    "multi_query": multi_query,
     "paraphrase": paraphrase,
+    "qa_expand": qa_expand,
+    "query2doc": query2doc,
+    "query2e": query2e,
+    "rewrite_query": rewrite_query,
     "simplify": simplify,
+    "step_back": step_back,
 }
 NAMES = {**STEPS, **METHODS}
 

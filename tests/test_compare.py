@@ -154,7 +154,7 @@ def test_the_table_is_aligned_and_says_what_it_shows() -> None:
     low, high = sorted(f"{row.detectable:.3f}" for row in comparison.rows)
     assert (
         f"with 40 queries and this spread, differences below {low} to {high} (nDCG@10) "
-        "could not be shown (80 % power)"
+        "could not be shown (80 % power, corrected for 2 tests)"
     ) in str(comparison)
 
 

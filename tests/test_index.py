@@ -1,15 +1,13 @@
-"""An index on disk: built, searched, changed, refused when it is not as it was written."""
+"""An index on disk: built, searched, and refused when it is not as it was written."""
 
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
 import llmaug as la
-from llmaug.errors import OutputError, RetrievalError, TextError
-from llmaug.retrieval.settings import Settings
+from llmaug.errors import RetrievalError, TextError
 
 pytest.importorskip("faiss", reason="needs the extra retrieval")
 
@@ -63,7 +61,7 @@ def test_an_index_opened_again_finds_the_same(index):
 def test_one_side_alone_is_searched_by_that_side(tmp_path):
     words = la.Index.build(documents(), tmp_path / "words", embedder=None)
     dense = la.Index.build(
-        documents(), tmp_path / "dense", embedder="fake", settings=Settings(lexical=None)
+        documents(), tmp_path / "dense", embedder="fake", settings=la.Settings(lexical=None)
     )
     assert (words.modes, dense.modes) == (["bm25"], ["dense"])
     with pytest.raises(RetrievalError, match="built for bm25 only"):
@@ -72,46 +70,40 @@ def test_one_side_alone_is_searched_by_that_side(tmp_path):
         la.search(words, ["water"], mode="dens")
 
 
-def test_added_deleted_and_replaced_equal_an_index_built_fresh(index, tmp_path):
-    changed = {**TEXTS, "d6": "socks that do not slip", "d2": "the right earcup came off"}
-    index.add(documents(d6=changed["d6"], d2=changed["d2"])).delete(["d4", "d1"])
-    del changed["d4"], changed["d1"]
-    order = ["d3", "d5", "d6", "d2"]  # a document that replaces another stands at the end
-    fresh = la.Index.build(
-        documents(**{id: changed[id] for id in order}), tmp_path / "fresh", embedder="fake"
-    )
-    assert files(index.folder) == files(fresh.folder)
+def test_many_equal_documents_are_cut_by_their_ids(tmp_path):
+    texts = {f"d{i:03}": "water in the kettle" for i in range(100)}
+    made = la.Index.build(documents(**texts, other="dogs"), tmp_path / "i", embedder="fake")
+    for mode in made.modes:
+        found = la.search(made, ["water in the kettle"], k=3, mode=mode)
+        assert list(found["0"]) == ["d099", "d098", "d097"]
 
 
-def test_nothing_is_encoded_twice(index):
-    class Counting(type(la.embedder("fake"))):
-        asked = 0
-
-        def encode(self, texts, *, side=""):
-            if side == "document":
-                Counting.asked += len(texts)
-            return super().encode(texts, side=side)
-
-    more = {**TEXTS, "d6": "socks that do not slip"}
-    la.Index.build(documents(**more), index.folder, embedder=Counting())
-    assert Counting.asked <= 2  # the new one, and the sentence that tells the weights
+def test_an_index_does_not_say_where_queries_are_sent(index):
+    path = edition(index.folder) / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    made = manifest["about"]["dense"]["embedder"]
+    made["name"], made["parameters"] = "served:m", {"base_url": "http://192.0.2.1/v1"}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(RetrievalError, match=r"--base-url http://192\.0\.2\.1/v1"):
+        la.search(index.folder, ["water"], mode="dense")
 
 
-def test_shards_merge_into_the_index_of_the_whole(tmp_path):
-    parts = [dict(list(TEXTS.items())[:2]), dict(list(TEXTS.items())[2:])]
-    for number, part in enumerate(parts):
-        la.Index.build(documents(**part), tmp_path / str(number), embedder="fake")
-    merged = la.Index.merge([tmp_path / "0", tmp_path / "1"], tmp_path / "merged")
-    whole = la.Index.build(documents(), tmp_path / "whole", embedder="fake")
-    assert files(merged.folder) == files(whole.folder)
-    with pytest.raises(TextError, match="'d1' comes twice"):
-        la.Index.merge([tmp_path / "0", tmp_path / "0"], tmp_path / "twice")
+@pytest.mark.parametrize("field", ["dense", "identity", "settings", "lexical"])
+def test_a_damaged_manifest_is_one_line(index, field):
+    path = edition(index.folder) / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    del manifest["about"][field]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(RetrievalError, match="damaged"):
+        la.Index.open(index.folder)
 
 
-def test_an_unknown_id_is_not_deleted(index):
-    with pytest.raises(RetrievalError, match="no document 'd9'"):
-        index.delete(["d1", "d9"])
-    assert len(la.Index.open(index.folder)) == 5
+@pytest.mark.parametrize(
+    "options", [{"k": 0}, {"k": 1.5}, {"depth": 0}, {"batch": True}, {"mode": "nope"}]
+)
+def test_a_search_with_wrong_numbers_is_one_line(index, options):
+    with pytest.raises(RetrievalError):
+        la.search(index, ["water"], **options)
 
 
 def test_an_embedder_with_other_weights_is_refused(index):
@@ -143,27 +135,35 @@ def test_a_file_that_was_changed_is_refused_before_it_is_read(index, name, harm)
     assert "\n" not in str(caught.value)
 
 
-def test_a_build_that_fails_leaves_the_index_before_it(index):
-    before = files(index.folder)
-
-    def broken():
-        yield from documents()
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OutputError, match="disk full"):
-        la.Index.build(broken(), index.folder, embedder="fake")
-    assert files(index.folder) == before
-    assert not [name for name in os.listdir(index.folder) if name.startswith(".edition")]
-
-
 @pytest.mark.parametrize(
     ("ids", "message"),
-    [(["a", "a"], "comes twice"), (["a b"], "white space"), ([""], "is empty"), ([], "empty")],
+    [
+        (["a", "a"], "comes twice"),
+        (["a b"], "white space"),
+        (["a\0b"], "UTF-8"),
+        ([""], "is empty"),
+        ([], "empty"),
+    ],
 )
 def test_a_corpus_that_no_ranking_could_name_is_refused(tmp_path, ids, message):
     corpus = [la.Text("some text", id, id) for id in ids]
     with pytest.raises(TextError, match=message):
         la.Index.build(corpus, tmp_path / "index", embedder="fake")
+
+
+def test_documents_that_are_no_texts_are_refused(tmp_path):
+    with pytest.raises(TextError, match=r"write llmaug\.Text"):
+        la.Index.build(["a text"], tmp_path / "i", embedder="fake")
+
+
+def test_a_folder_that_looks_like_ours_keeps_what_is_not(tmp_path):
+    book = tmp_path / "book"
+    (book / "vectors").mkdir(parents=True)
+    (book / "edition-first").mkdir()
+    (book / "edition-first" / "novel.txt").write_text("years of work")
+    with pytest.raises(RetrievalError, match="holds edition-first and no index"):
+        la.Index.build(documents(), book, embedder="fake")
+    assert (book / "edition-first" / "novel.txt").exists()
 
 
 def test_a_folder_of_something_else_is_not_written_into(tmp_path):
@@ -191,6 +191,6 @@ def test_passages_come_with_their_score_and_rank(index):
 
 
 def test_settings_round_trip():
-    chosen = Settings(factory="HNSW32", lexical=la.bm25(k1=1.2), min_recall=0.9, dtype="float16")
-    assert Settings.recorded(json.loads(json.dumps(chosen.record()))) == chosen
-    assert Settings.recorded(Settings(lexical=None).record()).lexical is None
+    chosen = la.Settings(factory="HNSW32", lexical=la.bm25(k1=1.2), min_recall=0.9, dtype="float16")
+    assert la.Settings.recorded(json.loads(json.dumps(chosen.record()))) == chosen
+    assert la.Settings.recorded(la.Settings(lexical=None).record()).lexical is None

@@ -27,9 +27,9 @@ def new_file(path: Path) -> Iterator[Path]:
         unfinished = _beside(path)
         try:
             yield unfinished
-            _sync(unfinished)
+            sync(unfinished)
             os.replace(unfinished, path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -45,7 +45,7 @@ def new_folder(path: Path, *, ours: Callable[[str], bool]) -> Iterator[Path]:
         try:
             yield unfinished
             for file in (*unfinished.iterdir(), unfinished):
-                _sync(file)
+                sync(file)
             if path.exists():
                 path.rename(old)
             try:
@@ -54,7 +54,7 @@ def new_folder(path: Path, *, ours: Callable[[str], bool]) -> Iterator[Path]:
                 if old.exists():
                     old.rename(path)
                 raise
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
             if path.exists():
@@ -95,7 +95,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """See that a file, or the list of files of a folder, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

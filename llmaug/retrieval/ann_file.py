@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from llmaug.retrieval.ann_layers import complaint, faiss_library, layers
 PIECE = 2**22  # bytes handed over at once
 COMPUTED_TABLES = 2**31  # bytes that FAISS may allocate beyond what the file holds
 LATTICE_RADIUS = 2**16
+ONE_AT_A_TIME = threading.Lock()  # FAISS's limits are those of the process
 
 
 def write_index(index: Any, path: Path) -> None:
@@ -56,11 +58,12 @@ def _limits(size: int) -> Iterator[None]:
         "vector_byte": size + COMPUTED_TABLES,
         "lattice_r2": LATTICE_RADIUS,
     }
-    before = {name: getattr(faiss, f"get_deserialization_{name}_limit")() for name in limits}
-    try:
-        for name, limit in limits.items():
-            getattr(faiss, f"set_deserialization_{name}_limit")(limit)
-        yield
-    finally:
-        for name, limit in before.items():
-            getattr(faiss, f"set_deserialization_{name}_limit")(limit)
+    with ONE_AT_A_TIME:
+        before = {name: getattr(faiss, f"get_deserialization_{name}_limit")() for name in limits}
+        try:
+            for name, limit in limits.items():
+                getattr(faiss, f"set_deserialization_{name}_limit")(limit)
+            yield
+        finally:
+            for name, limit in before.items():
+                getattr(faiss, f"set_deserialization_{name}_limit")(limit)

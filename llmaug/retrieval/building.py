@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmaug import __version__
-from llmaug.errors import RetrievalError, TextError
+from llmaug.errors import PlanError, RetrievalError, TextError
 from llmaug.request import Embedder
 from llmaug.retrieval import index_folder
 from llmaug.retrieval.collection import Collection, contents
-from llmaug.retrieval.dense import Progress, build_dense
+from llmaug.retrieval.dense import MOST_QUERIES, Progress, build_dense
 from llmaug.retrieval.document_file import (
     DOCUMENTS,
     IDS,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DENSE, LEXICAL, TIE_RANK = "dense.faiss", "bm25", "tie_rank.npy"
-FILES = (DOCUMENTS, OFFSETS, IDS, TIE_RANK)  # of every index
+QUERIES = "queries.json"  # that recall was measured by
 
 
 def silent(stage: str, done: int, total: int | None) -> None:
@@ -54,17 +55,26 @@ def build(
     queries: Sequence[str] = (),
     vectors: Path | None = None,
     fresh: bool = False,
+    replaces: str | None = None,
     progress: Progress = silent,
 ) -> None:
     """Put an index of the documents into force in a folder; see `Index.build`.
 
     `queries` are some that will be asked: recall is measured by them rather than by documents.
+    `replaces` is the edition that must still be in force, for a change made from it.
     """
     if embedder is None and settings.lexical is None:
         raise RetrievalError("an index needs an embedder, BM25 or both")
     about: dict[str, Any] = {"llmaug": __version__, "settings": settings.record()}
-    about["vectors"] = str(vectors.resolve()) if vectors else None
+    about["vectors"] = os.path.relpath(vectors, folder) if vectors else None
     with index_folder.alone(folder), index_folder.new_edition(folder, about) as edition:
+        if replaces is not None and replaces != index_folder.in_force(folder):
+            raise RetrievalError(
+                f"{folder} was changed since it was opened; open it again and repeat the change "
+                "(add and delete return the changed index)"
+            )
+        asked = list(queries[:MOST_QUERIES])
+        (edition / QUERIES).write_text(json.dumps(asked), encoding="ascii")
         keys, empty = _write_documents(edition, documents, progress)
         kept = DocumentFile(edition)
         about |= {"documents": len(kept), "empty": empty, "dense": None, "lexical": None}
@@ -85,7 +95,7 @@ def build(
                 keys=keys,
                 embedder=embedder,
                 settings=settings,
-                queries=queries,
+                queries=asked,
                 progress=progress,
             )
         if settings.lexical is not None:
@@ -95,6 +105,32 @@ def build(
             words.save(edition / LEXICAL)
             about["lexical"] = {"settings": str(settings.lexical)}
         about["identity"] = _identity(edition, about)
+
+
+def files_of(about: Mapping[str, Any]) -> list[str]:
+    """The files of an edition of which the manifest says this; `RetrievalError` if it says less."""
+    files = [DOCUMENTS, OFFSETS, IDS, TIE_RANK, QUERIES]
+    try:
+        Settings.recorded(about["settings"])
+        if dense := about["dense"]:
+            made = dense["embedder"]
+            kinds = (
+                (str, (dense["factory"], made["name"], made["fingerprint"])),
+                (int, (dense["effort"], dense["dimension"], about["documents"])),
+                (list, (made["probe"],)),
+                (dict, (made["parameters"], dense["recall"])),
+                (str, (about["identity"],)),
+            )
+            if not all(isinstance(value, kind) for kind, values in kinds for value in values):
+                raise TypeError("a value of another kind")
+            files.append(DENSE)
+        if about["lexical"]:
+            files += [f"{LEXICAL}/{name}" for name in LexicalIndex.FILES]
+    except (KeyError, TypeError, PlanError) as error:
+        raise RetrievalError(
+            f"the manifest of the index is damaged ({error!r}); build it again"
+        ) from None
+    return files
 
 
 def _write_documents(
@@ -123,10 +159,13 @@ def _write_documents(
 def _identity(edition: Path, about: dict[str, Any]) -> str:
     """SHA-256 over what decides the result of a search."""
     digest = hashlib.sha256()
-    with (edition / DOCUMENTS).open("rb") as lines:
-        digest.update(hashlib.file_digest(lines, "sha256").digest())
+    for name in (DOCUMENTS, DENSE):
+        if (edition / name).is_file():
+            with (edition / name).open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
     dense = about["dense"] or {}
-    decides = [about["settings"], *(dense.get(name) for name in ("embedder", "factory", "effort"))]
+    decides = [about["lexical"], *(dense.get(name) for name in ("effort", "dimension"))]
+    decides += [dense["embedder"]["fingerprint"]] if dense else []
     digest.update(json.dumps(decides, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -61,8 +61,18 @@ def compare_evaluations(
     """The same for rankings that are evaluated already: same qrels, measures and averaging."""
     check_baseline(baseline, evaluations)
     against = evaluations[baseline]
+    family = (len(evaluations) - 1) * len(against.mean)
     rows = [
-        _row(name, measure, evaluation, against, resamples=resamples, level=level, seed=seed)
+        _row(
+            name,
+            measure,
+            evaluation,
+            against,
+            resamples=resamples,
+            level=level,
+            seed=seed,
+            family=family,
+        )
         for name, evaluation in evaluations.items()
         if name != baseline
         for measure in against.mean
@@ -92,6 +102,7 @@ def _row(
     resamples: int,
     level: float,
     seed: int,
+    family: int,
 ) -> Row:
     import numpy as np
 
@@ -122,7 +133,10 @@ def _row(
         worse=int((differences < 0).sum()),
         equal=int((differences == 0).sum()),
         detectable=significance.detectable_difference(
-            differences, power=POWER, level=round(1 - level, 12)
+            # At the first and strictest step of Holm's correction.
+            differences,
+            power=POWER,
+            level=round(1 - level, 12) / family,
         ),
     )
 

@@ -15,7 +15,7 @@ class Row:
     Means are over the paired queries. `low` and `high` are the interval of `difference` (mean
     less baseline mean), `effect` is Cohen's d for pairs, `better`, `worse` and `equal` count
     queries, and `detectable` is the smallest difference that so many queries with this spread
-    would show (80 % power).
+    would show (80 % power, after correction for all comparisons).
     """
 
     ranking: str
@@ -81,6 +81,7 @@ class Comparison:
         return f"{count} judged quer{'y' if most == 1 else 'ies'}"
 
     def _power(self) -> list[str]:
+        tests = f"{self.family} tests"
         sizes: dict[str, list[float]] = {}
         for row in self.rows:
             if 0 < row.detectable < float("inf"):
@@ -93,7 +94,8 @@ class Comparison:
             return []
         return [
             f"with {self.queries} queries and this spread, differences below {', '.join(spans)} "
-            f"could not be shown ({100 * POWER:g} % power)"
+            f"could not be shown ({100 * POWER:g} % power"
+            + (f", corrected for {tests})" if self.family > 1 else ")")
         ]
 
     def cells(self, row: Row) -> dict[str, str]:

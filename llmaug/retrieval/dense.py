@@ -63,7 +63,7 @@ def build_dense(
         seed=settings.seed,
         progress=lambda done, total: progress("index", done, total),
     )
-    asked = queries[:MOST_QUERIES] if factory != "Flat" else ()
+    asked = queries if factory != "Flat" else ()
     answers = exact_answers(
         blocks,
         len(index),
@@ -80,6 +80,7 @@ def build_dense(
             "name": embedder.name,
             "fingerprint": embedder.fingerprint,
             "parameters": dict(embedder.parameters),
+            "probe": store.probe,
         },
         "dimension": store.dimension,
         "factory": factory,

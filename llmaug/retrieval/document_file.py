@@ -11,12 +11,14 @@ import orjson
 
 from llmaug.errors import RetrievalError, TextError
 from llmaug.formats.jsonl import dumped
+from llmaug.retrieval.rankings import fits
 from llmaug.text import Text
 
 if TYPE_CHECKING:
     import numpy as np
 
 DOCUMENTS, OFFSETS, IDS = "documents.jsonl", "offsets.npy", "ids.txt"
+META = "meta"  # the field that holds a document's other fields
 
 
 def write_documents(
@@ -35,15 +37,21 @@ def write_documents(
         (folder / IDS).open("w", encoding="utf-8", newline="\n") as ids,
     ):
         for number, document in enumerate(documents, 1):
-            if not document.id or document.id.split() != [document.id]:
+            if not isinstance(document, Text):
                 raise TextError(
-                    f"the document id {document.id!r} is empty or holds white space, "
-                    "which a ranking in TREC format cannot; give the documents other ids"
+                    f"document {number} is a {type(document).__name__}, not a Text: "
+                    "write llmaug.Text(text, id, id)"
+                )
+            id = document.id
+            if not isinstance(id, str) or id.split() != [id] or not fits(id):
+                raise TextError(
+                    f"the document id {document.id!r} is empty or holds white space or what UTF-8 "
+                    "cannot, and a ranking in TREC format could not name it; give it another id"
                 )
             if document.id in seen:
                 raise TextError(f"the document id {document.id!r} comes twice; ids must be unique")
             seen.add(document.id)
-            row = {**document.meta, "id": document.id, "text": document.text}
+            row = {"id": document.id, "text": document.text, META: dict(document.meta)}
             line = dumped(row, number=number) + b"\n"
             lines.write(line)
             ids.write(document.id + "\n")
@@ -75,12 +83,11 @@ class DocumentFile:
         start, stop = int(self._offsets[place]), int(self._offsets[place + 1])
         try:
             row = orjson.loads(os.pread(self._file, stop - start, start))
-            id, text = row.pop("id"), row.pop("text")
-        except (ValueError, KeyError, AttributeError):
+            return Text(row["text"], row["id"], row["id"], "", row[META])
+        except (ValueError, KeyError, TypeError):
             raise RetrievalError(
                 f"{self.path} does not hold a document at byte {start}; build the index again"
             ) from None
-        return Text(text, id, id, "", row)
 
     def __iter__(self) -> Iterator[Text]:
         return (self[place] for place in range(len(self)))

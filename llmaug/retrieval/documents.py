@@ -28,7 +28,7 @@ FILES = 2**40  # a place in the n-th file is n times this, plus the line
 def contents(document: Text) -> str:
     """What is embedded and tokenised of a document: its title, a space, and its text."""
     title = document.meta.get("title")
-    return f"{title} {document.text}".strip() if title else document.text.strip()
+    return f"{title} {document.text}".strip() if isinstance(title, str) else document.text.strip()
 
 
 def read_corpus(

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmaug.errors import RetrievalError
 from llmaug.request import Embedder
-from llmaug.retrieval import building
+from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.collection import Collection
 from llmaug.retrieval.dense import Progress
 from llmaug.retrieval.embed import embedder as embedder_named
 from llmaug.retrieval.index_reader import IndexReader
 from llmaug.retrieval.revision import Added, Recalled, refuse_mixture, without
 from llmaug.retrieval.settings import Settings
+from llmaug.retrieval.vectors import VectorStore
 from llmaug.text import Text
 
 
@@ -31,9 +33,10 @@ class Index(IndexReader):
         *,
         embedder: Embedder | str | None = None,
         device: str | None = None,
+        base_url: str | None = None,
     ) -> Index:
         """The index in a folder."""
-        return cls(folder, embedder=embedder, device=device)
+        return cls(folder, embedder=embedder, device=device, base_url=base_url)
 
     @classmethod
     def build(
@@ -80,18 +83,33 @@ class Index(IndexReader):
 
     def delete(self, ids: Sequence[str], *, progress: Progress = building.silent) -> Index:
         """The index without these documents; their vectors stay in the store."""
-        return self._rebuilt(without(self.documents, ids, name=self.name), progress)
+        gone = [ids] if isinstance(ids, str) else ids
+        return self._rebuilt(without(self.documents, gone, name=self.name), progress)
 
     def _rebuilt(self, documents: Iterable[Text], progress: Progress) -> Index:
-        building.build(documents, self.folder, progress=progress, **self._as_built())
-        return Index(self.folder, embedder=self._embedder)
+        building.build(
+            documents,
+            self.folder,
+            replaces=self.edition.name,
+            progress=progress,
+            **self._as_built(),
+        )
+        return Index(self.folder, embedder=self._embedder or self._given)
 
     def _as_built(self) -> dict[str, Any]:
         return {
-            "embedder": self.embedder if self.about["dense"] else None,
+            # The store must be where it was, or all that it holds would be encoded again.
+            "embedder": self.store.embedder if self.about["dense"] else None,
             "settings": Settings.recorded(self.about["settings"]),
-            "vectors": self.about["vectors"] and Path(self.about["vectors"]),
+            "queries": self.queries,
+            "vectors": self.about["vectors"] and self.folder / self.about["vectors"],
         }
+
+    @property
+    def store(self) -> VectorStore:
+        """The vectors of the documents, and of others that share the store."""
+        where = self.folder / (self.about["vectors"] or index_folder.VECTORS)
+        return VectorStore(where, embedder=self.embedder, dtype=None, create=False)
 
     @classmethod
     def merge(
@@ -99,17 +117,22 @@ class Index(IndexReader):
         indexes: Sequence[str | Path],
         folder: str | Path,
         *,
+        embedder: Embedder | str | None = None,
         progress: Progress = building.silent,
     ) -> Index:
         """Several indexes of one embedder as one, with the settings of the first.
 
         Nothing is encoded again. Raises `TextError` where two hold a document of one id.
         """
-        parts = [cls(one) for one in indexes]
+        if isinstance(indexes, str | Path):
+            raise RetrievalError(f"give a list of indexes to merge, not {indexes} alone")
+        parts = [cls(one, embedder=embedder) for one in indexes]
         refuse_mixture([(part.name, part.about) for part in parts])
-        made = parts[0]._as_built()
+        made = {**parts[0]._as_built(), "vectors": None}
         if made["embedder"] is not None:
-            made["embedder"] = Recalled(made["embedder"], [part.store for part in parts])
+            for part in parts:
+                part._embedder = parts[0].embedder  # loaded once
+            made["embedder"] = Recalled(parts[0].embedder, [part.store for part in parts])
         documents = (document for part in parts for document in part.documents)
-        building.build(documents, Path(folder), progress=progress, **{**made, "vectors": None})
-        return cls(folder)
+        building.build(documents, Path(folder), progress=progress, **made)
+        return cls(folder, embedder=parts[0]._embedder)

@@ -11,18 +11,25 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmaug.errors import OutputError, RetrievalError
-from llmaug.formats.atomic import FULL, new_file
+from llmaug.formats.atomic import FULL, new_file, sync
 from llmaug.retrieval import sealed
 
 POINTER, VECTORS, EDITION, LOCK = "index.json", "vectors", "edition-", ".lock"
 FORMAT = 1
+OLD = re.compile(r"edition-[0-9a-f]{8}")
+OURS = re.compile(r"\.lock|index\.json|\.index\.json\..*|vectors|\.?edition-[0-9a-f]{8}")
+
+
+# Files that an edition must have, or what says them from its manifest.
+Needs = Collection[str] | Callable[[dict[str, Any]], Collection[str]]
 
 
 class Edition(NamedTuple):
@@ -37,7 +44,15 @@ def is_index(folder: str | Path) -> bool:
     return (Path(folder) / POINTER).is_file()
 
 
-def current(folder: Path, *, needs: Collection[str] = ()) -> Edition:
+def in_force(folder: Path) -> str:
+    """The name of the edition in force, unchecked; "" where there is none."""
+    try:
+        return str(json.loads((folder / POINTER).read_bytes())["edition"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ""
+
+
+def current(folder: Path, *, needs: Needs = ()) -> Edition:
     """The edition in force, every file of it checked against its manifest.
 
     `needs` are the files that it must have. Raises `RetrievalError` where there is none, or a
@@ -54,7 +69,7 @@ def current(folder: Path, *, needs: Collection[str] = ()) -> Edition:
     try:
         pointer = json.loads((folder / POINTER).read_bytes())
         form, name = pointer["format"], pointer["edition"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise RetrievalError(
             f"{folder / POINTER} is not one that llmaug wrote; build the index again"
         ) from None
@@ -68,9 +83,13 @@ def current(folder: Path, *, needs: Collection[str] = ()) -> Edition:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Make the folder and keep other processes from writing into it; the lock dies with us."""
-    existing = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if existing and not is_index(folder) and not {VECTORS, LOCK} & set(existing):
-        raise RetrievalError(f"{folder} holds {existing[0]} and no index; name another folder")
+    foreign = [
+        path.name
+        for path in sorted(folder.iterdir() if folder.is_dir() else ())
+        if not OURS.fullmatch(path.name)
+    ]
+    if foreign and not is_index(folder):
+        raise RetrievalError(f"{folder} holds {foreign[0]} and no index; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
@@ -89,27 +108,50 @@ def new_edition(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
     """Where to write the files of the next edition; it is in force once all are on the disk.
 
     `about` may be filled until the end. After an error the edition before stays in force. Call it
-    `alone`.
+    `alone`. Readers that have an edition open keep its files.
     """
-    for left_over in folder.glob(f".{EDITION}*"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    name = EDITION + secrets.token_hex(4)
-    unfinished = folder / f".{name}"
-    try:
+    unfinished = folder / f".{EDITION}{secrets.token_hex(4)}"
+    with _explained(folder):
+        for left_over in folder.glob(f".{EDITION}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
         unfinished.mkdir()
-        yield unfinished
-        sealed.seal(unfinished, about)
-        os.rename(unfinished, folder / name)
-        with new_file(folder / POINTER) as path:
-            path.write_text(json.dumps({"format": FORMAT, "edition": name}) + "\n")
-        for old in folder.glob(f"{EDITION}*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if error.errno in FULL:
-            raise OutputError(
-                f"disk full while writing {folder}; free space and run the same command again"
-            ) from None
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from None
+    try:
+        try:
+            yield unfinished
+        except OSError as error:
+            if error.errno in FULL:
+                raise _full(folder) from None
+            raise  # it may be the corpus that cannot be read
+        with _explained(folder):
+            _put_in_force(folder, unfinished, about)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _put_in_force(folder: Path, unfinished: Path, about: dict[str, Any]) -> None:
+    sealed.seal(unfinished, about)
+    edition = folder / unfinished.name.removeprefix(".")
+    os.rename(unfinished, edition)
+    for path in (*(path for path in edition.rglob("*") if path.is_dir()), edition, folder):
+        sync(path)
+    with new_file(folder / POINTER) as path:
+        path.write_text(json.dumps({"format": FORMAT, "edition": edition.name}) + "\n")
+    for old in folder.iterdir():
+        if OLD.fullmatch(old.name) and old != edition and (old / sealed.MANIFEST).is_file():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(folder) from None
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def _full(folder: Path) -> OutputError:
+    return OutputError(
+        f"disk full while writing {folder}; free space and run the same command again"
+    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from llmaug.errors import RetrievalError, did_you_mean
+from llmaug.errors import LlmaugError, RetrievalError, TextError, did_you_mean
 from llmaug.request import Embedder
 from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.ann import VectorIndex
@@ -19,7 +21,7 @@ from llmaug.retrieval.fuse import Fusion, rrf
 from llmaug.retrieval.lexical import LexicalIndex
 from llmaug.retrieval.rankings import Rankings
 from llmaug.retrieval.top import cut_through_equals, settle
-from llmaug.retrieval.vectors import VectorStore
+from llmaug.retrieval.vector_manifest import check_probe
 from llmaug.text import Text
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 MODES = ("dense", "bm25", "hybrid")
 DEPTH = 1000  # hits of each side that a fusion sees
 BATCH = 256  # queries encoded and searched at once
+REPLACED = 5  # times that an index may be replaced while it is being opened
 AHEAD = 16  # hits fetched beyond k, so that documents of equal score at the cut can be told apart
 
 
@@ -35,8 +38,9 @@ class IndexReader:
     """A folder with everything that a search needs, open for reading.
 
     `embedder` encodes the queries: by default the one that encoded the documents, found by its
-    name. Every file is compared with its SHA-256 before anything reads it. Searching is safe from
-    several threads. Raises `RetrievalError` for a folder that is none, or was changed.
+    name, on a server at `base_url` if it is a served one. Every file is compared with its SHA-256
+    before anything reads it. Searching is safe from several threads. Raises `RetrievalError` for
+    a folder that is none, or was changed.
     """
 
     def __init__(
@@ -45,38 +49,48 @@ class IndexReader:
         *,
         embedder: Embedder | str | None = None,
         device: str | None = None,
+        base_url: str | None = None,
     ) -> None:
-        import numpy as np
-
         self.folder = Path(folder)
         self.name = str(folder)
-        edition, self.about = index_folder.current(self.folder, needs=building.FILES)
+        self._given, self._device, self._base_url = embedder, device, base_url
+        self._embedder: Embedder | None = None
+        self._matching_embedder = threading.Lock()
+        for _ in range(REPLACED):
+            edition = index_folder.in_force(self.folder)
+            try:
+                self._open()
+                return
+            except (LlmaugError, OSError):
+                # A build may have put other files into force while these were being opened.
+                if index_folder.in_force(self.folder) == edition:
+                    raise
+        self._open()
+
+    def _open(self) -> None:
+        import numpy as np
+
+        edition, self.about = index_folder.current(self.folder, needs=building.files_of)
+        self.edition = edition
         self.documents = DocumentFile(edition)
         self.ids: np.ndarray = np.array(self.documents.ids, dtype=object)
+        self.queries: list[str] = json.loads((edition / building.QUERIES).read_bytes())
         self.tie_rank: np.ndarray = np.load(edition / building.TIE_RANK, allow_pickle=False)
-        self._vectors = self._opened(edition) if self.about["dense"] else None
-        self._words = (
-            LexicalIndex.load(edition / building.LEXICAL) if self.about["lexical"] else None
-        )
-        self._given, self._device = embedder, device
-        self._embedder: Embedder | None = None
-        self._encoding = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.documents)
-
-    def __repr__(self) -> str:
-        return f"Index({self.name!r}: {building.described(self.about)})"
-
-    def _opened(self, edition: Path) -> VectorIndex:
-        dense = self.about["dense"]
-        return VectorIndex.load(
+        dense, lexical = self.about["dense"], self.about["lexical"]
+        self._vectors = dense and VectorIndex.load(
             edition / building.DENSE,
             factory=dense["factory"],
             count=len(self.documents),
             dimension=dense["dimension"],
             effort=dense["effort"],
         )
+        self._words = lexical and LexicalIndex.load(edition / building.LEXICAL)
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def __repr__(self) -> str:
+        return f"Index({self.name!r}: {building.described(self.about)})"
 
     @property
     def fingerprint(self) -> str:
@@ -105,45 +119,78 @@ class IndexReader:
     @property
     def embedder(self) -> Embedder:
         """The embedder of the queries, which must be the one of the documents."""
-        if self._embedder is None:
-            self._embedder = self._matching()
-        return self._embedder
+        with self._matching_embedder:
+            if self._embedder is None:
+                self._embedder = self._matching()
+            return self._embedder
 
     def _matching(self) -> Embedder:
+        self.mode("dense")
         made = self.about["dense"]["embedder"]
         given = self._given
         if given is None or isinstance(given, str):
-            given = embedder_named(given or made["name"], device=self._device, **made["parameters"])
+            given = embedder_named(given or made["name"], device=self._device, **self._address())
         if given.fingerprint != made["fingerprint"]:
             raise RetrievalError(
                 f"{self.name} was made with other weights or prompts: {made['name']}@"
                 f"{made['fingerprint']} there, {given.name}@{given.fingerprint} now; build it "
                 "again, or name the embedder that made it"
             )
-        if self._store_folder.is_dir():  # an index can be searched without its store
-            VectorStore(self._store_folder, embedder=given, dtype=None).check_probe()
+        check_probe(given, made["probe"], made=self.name)
         return given
+
+    def _address(self) -> dict[str, Any]:
+        """What it takes to make the embedder again, and where its server is.
+
+        Only the user says where queries and a key may be sent: an index may come from anyone.
+        """
+        parameters = dict(self.about["dense"]["embedder"]["parameters"])
+        named = parameters.pop("base_url", None)
+        if self._base_url is not None:
+            return {**parameters, "base_url": self._base_url}
+        if named is None:
+            return parameters
+        if urlsplit(named).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise RetrievalError(
+                f"{self.name} was made by a server at {named}; if queries may be sent there, say "
+                f"so with --base-url {named}"
+            )
+        return {**parameters, "base_url": named}
 
     def encode(self, queries: Sequence[str]) -> np.ndarray:
         """The queries as (n, d) float32 vectors of unit length."""
-        with self._encoding:
-            return self.embedder.encode(queries, side="query")
+        return self.embedder.encode(queries, side="query")
 
     def dense(
         self, vectors: np.ndarray, k: int, *, threads: int | None = None
     ) -> list[dict[str, float]]:
         """The `k` nearest documents of each query vector: {document id: cosine}, best first."""
+        import numpy as np
+
         if self._vectors is None:
             self.mode("dense")
-        assert self._vectors is not None
         fetched = min(k + AHEAD, len(self))
         scores, rows = self._vectors.search(vectors, fetched, threads=threads)
-        # A cut through documents of equal score would keep whichever FAISS met first.
-        while fetched < len(self) and cut_through_equals(scores, k):
-            fetched = min(fetched * 4, len(self))
-            scores, rows = self._vectors.search(vectors, fetched, threads=threads)
+        cut = cut_through_equals(scores, k) if fetched < len(self) else np.empty(0, dtype=int)
         scores, rows = settle(scores, rows, self.tie_rank, k)
-        return [self._named(row, score) for row, score in zip(rows, scores, strict=True)]
+        found = [self._named(row, score) for row, score in zip(rows, scores, strict=True)]
+        for query in cut.tolist():
+            found[query] = self._beyond(vectors[query : query + 1], k, fetched, threads)
+        return found
+
+    def _beyond(
+        self, vector: np.ndarray, k: int, fetched: int, threads: int | None
+    ) -> dict[str, float]:
+        """The same for one query whose k-th hit has more equals than were fetched.
+
+        Else FAISS would decide which of them are among the best.
+        """
+        while True:
+            fetched = min(fetched * 8, len(self))
+            scores, rows = self._vectors.search(vector, fetched, threads=threads)
+            if fetched == len(self) or not len(cut_through_equals(scores, k)):
+                scores, rows = settle(scores, rows, self.tie_rank, k)
+                return self._named(rows[0], scores[0])
 
     def _named(self, rows: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         if len(rows) and rows[-1] < 0:  # an approximate search found fewer
@@ -157,7 +204,6 @@ class IndexReader:
         """
         if self._words is None:
             self.mode("bm25")
-        assert self._words is not None
         found = self._words.search(queries, k, tie_rank=self.tie_rank)
         return [self._named(rows, scores) for rows, scores in found]
 
@@ -174,8 +220,12 @@ class IndexReader:
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Rankings:
         """The `k` best documents of every query {id: text}; see `llmaug.search`."""
-        if min(k, batch, depth) < 1:
-            raise RetrievalError("k, batch and depth must be at least 1")
+        for name, number in (("k", k), ("batch", batch), ("depth", depth)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise RetrievalError(f"{name} must be a whole number above 0, not {number!r}")
+        for id, query in queries.items():
+            if not isinstance(query, str):
+                raise TextError(f"query {id!r} is a {type(query).__name__}, not a string")
         mode, fusion = self.mode(mode), fusion or rrf()
         ids = list(queries)
         deep = max(k, depth) if mode == "hybrid" else k
@@ -216,12 +266,3 @@ class IndexReader:
         if id not in self._places:
             raise RetrievalError(f"{self.name} has no document {id!r}")
         return self.documents[self._places[id]]
-
-    @property
-    def store(self) -> VectorStore:
-        """The vectors of the documents, and of others that share the store."""
-        return VectorStore(self._store_folder, embedder=self.embedder, dtype=None)
-
-    @property
-    def _store_folder(self) -> Path:
-        return Path(self.about["vectors"] or self.folder / index_folder.VECTORS)

@@ -35,6 +35,8 @@ class LexicalIndex:
     only documents that match get it, and the others are not found at all.
     """
 
+    FILES = (*(f"{name}.npy" for name in ARRAYS), "terms.json", "lexical.json")
+
     def __init__(
         self, settings: BM25, terms: Sequence[str], size: int, *, arrays: dict[str, np.ndarray]
     ) -> None:
@@ -113,6 +115,19 @@ class LexicalIndex:
         found = words(queries, self.settings)
         number = {here: self._id_of.get(term, -1) for term, here in found.vocab.items()}
         return [[n for here in ids if (n := number[here]) >= 0] for ids in found.ids]
+
+    @property
+    def postings(self) -> int:
+        """The sum of all terms' document frequencies."""
+        return len(self._arrays["documents"])
+
+    def document_frequencies(self, texts: Sequence[str]) -> list[dict[str, int]]:
+        """For each text its terms that some document holds, and how many documents do."""
+        starts = self._arrays["starts"]
+        return [
+            {self.terms[term]: int(starts[term + 1] - starts[term]) for term in terms}
+            for terms in self._numbered(texts)
+        ]
 
     def _search(self, terms: list[int], k: int, tie_rank: np.ndarray) -> Hits:
         import numpy as np

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +42,23 @@ def seal(folder: Path, about: Mapping[str, Any]) -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             files[name] = {"bytes": os.fstat(file.fileno()).st_size, "sha256": digest}
+            os.fsync(file.fileno())  # on the disk before anything says so
     manifest = {"format": FORMAT, "about": dict(about), "files": files}
     with new_file(folder / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="ascii")
 
 
-def check(folder: Path, *, needs: Collection[str] = ()) -> dict[str, Any]:
+def check(
+    folder: Path, *, needs: Collection[str] | Callable[[dict[str, Any]], Collection[str]] = ()
+) -> dict[str, Any]:
     """What was said about the folder, once every file in its manifest is as it was sealed.
 
-    `needs` names the files that the caller is going to read: each must be in the manifest, since
-    files that are not in it are ignored here. Raises `RetrievalError` at the first difference.
+    `needs` names the files that the caller is going to read, or says them from what was said: each
+    must be in the manifest, since files that are not in it are ignored here. Raises
+    `RetrievalError` at the first difference.
     """
     about, files = _manifest(folder)
-    for name in needs:
+    for name in needs(about) if callable(needs) else needs:
         if name not in files:
             raise RetrievalError(f"{folder / MANIFEST} does not list {name}; {AGAIN}")
     for name, sealed in files.items():

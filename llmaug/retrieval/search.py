@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from llmaug.errors import TextError
 from llmaug.retrieval.fuse import Fusion, parse_fusion
 from llmaug.retrieval.index_reader import BATCH, DEPTH, IndexReader
 from llmaug.retrieval.queries import read_queries
@@ -27,8 +28,9 @@ def search(
 
     `queries` are {id: text}, a list of texts (ids 0, 1, …) or a file. `mode` is "dense" (cosine),
     "bm25", or "hybrid" (both, the first `depth` hits of each combined by `fusion`, RRF unless
-    given); None takes the last of these that the index has. Documents of equal score are in the order of trec_eval,
-    so the same files give the same rankings. `threads` is FAISS's number.
+    given; at least `k`); None takes the last of these that the index has. Documents of equal score
+    are in the order of trec_eval, so the same files give the same rankings. `threads` is FAISS's
+    number.
     """
     opened = index if isinstance(index, IndexReader) else IndexReader(index)
     return opened.search(
@@ -44,6 +46,8 @@ def search(
 
 
 def _asked(queries: Mapping[str, str] | Sequence[str] | str | Path) -> dict[str, str]:
+    if isinstance(queries, str) and not Path(queries).exists() and " " in queries.strip():
+        raise TextError(f"no file {queries!r}; a query by itself goes into a list: [{queries!r}]")
     if isinstance(queries, str | Path):
         return read_queries(queries)
     if isinstance(queries, Mapping):

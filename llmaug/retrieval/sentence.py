@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmaug.errors import ModelError
 from llmaug.model_sources import sha256
+from llmaug.retrieval.device import require_device as require_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,7 @@ class SentenceEmbedder:
         kept = prompts(folder)
         self._prompts = {side: kept[side] if text is None else text for side, text in given.items()}
         self._model: Any = None
+        self._one_at_a_time = threading.Lock()
         self._fingerprint = ""
 
     def prompt(self, side: str) -> str:
@@ -80,22 +83,22 @@ class SentenceEmbedder:
         """See `Embedder`; raises `ModelError` where a vector holds NaN or infinity."""
         import numpy as np
 
-        if self._model is None:
-            self._model = self._load()
         if not texts:
             return self.encode([""], side=side)[:0]
-        longest = (self._model.max_seq_length or 0) * MOST_CHARACTERS_PER_TOKEN
-        # Tokenizers refuse half of a surrogate pair, which a JSON escape can bring in.
-        clean = [_cut(text, longest).encode("utf-8", "replace").decode() for text in texts]
-        # sentence-transformers batches by length and puts the rows back in order.
-        vectors = self._model.encode(
-            clean,
-            prompt=self.prompt(side),  # not None, which would take the folder's default prompt
-            batch_size=self.batch_size,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
+        with self._one_at_a_time:
+            if self._model is None:
+                self._model = self._load()
+            longest = (self._model.max_seq_length or 0) * MOST_CHARACTERS_PER_TOKEN
+            clean = [_clean(text, longest) for text in texts]
+            # sentence-transformers batches by length and puts the rows back in order.
+            vectors = self._model.encode(
+                clean,
+                prompt=self.prompt(side),  # not None, which would take the folder's default
+                batch_size=self.batch_size,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
         vectors = np.asarray(vectors, dtype=np.float32)
         broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(broken):
@@ -105,6 +108,21 @@ class SentenceEmbedder:
                 "or their numbers overflow on this device"
             )
         return vectors
+
+    def fits(self, texts: Sequence[str], *, side: str = "") -> list[bool]:
+        """Whether the model reads each text, its prompt before it, to the end."""
+        with self._one_at_a_time:
+            if self._model is None:
+                self._model = self._load()
+            most = self._model.max_seq_length
+            if not most or most == float("inf") or not texts:
+                return [True] * len(texts)
+            longest = most * MOST_CHARACTERS_PER_TOKEN
+            clean = [_clean(self.prompt(side) + text, longest) for text in texts]
+            # One token more than the model reads is enough to know.
+            found = self._model.tokenizer(clean, truncation=True, max_length=most + 1)
+        tokens = map(len, found["input_ids"])
+        return [n <= most and len(t) <= longest for n, t in zip(tokens, texts, strict=True)]
 
     def _load(self) -> Any:
         # Before the model, so that a folder that is trained anew later is not taken for this one.
@@ -164,35 +182,10 @@ def refuse_pickles(folder: Path) -> None:
         )
 
 
-def require_device(device: str | None) -> None:
-    """Raise `ModelError` for a device that this machine does not have."""
-    if device is None or device == "cpu":
-        return
-    import torch
-
-    try:
-        kind, number = torch.device(device).type, torch.device(device).index or 0
-    except RuntimeError:
-        kind, number = "", 0
-    there = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-        "xpu": torch.xpu.device_count() if torch.xpu.is_available() else 0,
-    }
-    if kind not in there:
-        raise ModelError(
-            f"no device {device!r}: give cpu, cuda, cuda:1, mps or xpu, or leave it out"
-        )
-    if not there[kind]:
-        gpu = {"cuda": "CUDA GPU", "mps": "Apple GPU", "xpu": "Intel GPU"}[kind]
-        raise ModelError(f"no {gpu} on this machine; leave the device out or give cpu")
-    if number >= there[kind]:
-        raise ModelError(f"no {device} on this machine; the last one is {kind}:{there[kind] - 1}")
-
-
-def _cut(text: str, longest: float) -> str:
-    return text[: int(longest)] if 0 < longest < len(text) else text
+def _clean(text: str, longest: float) -> str:
+    """What a tokenizer takes: it refuses half of a surrogate pair, which JSON can bring in."""
+    cut = text[: int(longest)] if 0 < longest < len(text) else text
+    return cut.encode("utf-8", "replace").decode()
 
 
 def _checksums(folder: Path, *, backend: str) -> dict[str, str]:

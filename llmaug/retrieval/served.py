@@ -80,7 +80,8 @@ class ServedEmbedder:
         given = {"query_prompt": query_prompt, "document_prompt": document_prompt}
         self.parameters: Mapping[str, Any] = address | {k: v for k, v in given.items() if v}
         about = orjson.dumps(
-            [self.endpoint, model, sendable(query_prompt + "\0" + document_prompt)]
+            # Not the address: a server may move, and the probe tells whether it is another model.
+            [model, sendable(query_prompt + "\0" + document_prompt)]
         )
         self.fingerprint = hashlib.sha256(about).hexdigest()[:12]
         self._in_request = IN_REQUEST

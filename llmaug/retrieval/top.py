@@ -94,12 +94,12 @@ def settle(scores: np.ndarray, positions: np.ndarray, tie_rank: np.ndarray, k: i
     return HitBlock(scores[:, :k], positions[:, :k])
 
 
-def cut_through_equals(scores: np.ndarray, k: int) -> bool:
-    """Whether a search must fetch more: for some query, all found from the k-th on are equal.
+def cut_through_equals(scores: np.ndarray, k: int) -> np.ndarray:
+    """The queries for which a search must fetch more: all found from the k-th on are equal.
 
     Then there may be more of that score, and which of them belong to the k best is not settled.
     """
     import numpy as np
 
     last = scores[:, -1]
-    return bool(((scores[:, k - 1] == last) & np.isfinite(last)).any())
+    return np.flatnonzero((scores[:, k - 1] == last) & np.isfinite(last))

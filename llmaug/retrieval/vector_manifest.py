@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ KINDS = {
     "dtype": str,
     "probe": list,
 }
+SAME = 0.999  # cosine of two encodings of the probe by one model on different machines
 SAID = {"fingerprint": "the weights' fingerprint", "prompt": "the document prompt"}
 
 
@@ -100,6 +102,26 @@ class Manifest:
                     f"{folder} holds vectors of which {SAID.get(field, field)} is {shown(made)!r}, "
                     f"not {shown(wanted)!r}; --fresh starts anew"
                 )
+
+
+def check_probe(embedder: Embedder, probe: Sequence[float], *, made: str) -> None:
+    """Raise `RetrievalError` when the embedder no longer gives the vectors of what it `made`.
+
+    A server may answer with other weights under the same name: the fixed sentence tells.
+    """
+    import numpy as np
+
+    stored = np.asarray(probe, dtype=np.float64)
+    now = np.asarray(embedder.encode([PROBE], side="document"), dtype=np.float64)
+    cosine = float("nan")
+    if now.shape == (1, len(stored)):
+        cosine = float(now[0] @ stored / (np.linalg.norm(now) * np.linalg.norm(stored) or 1.0))
+    if not cosine > SAME:
+        raise RetrievalError(
+            f"{embedder.name} gives another vector for a fixed sentence than when {made} was made "
+            f"(cosine {cosine:.4f}, must exceed {SAME}): other weights under the same name? "
+            "--fresh starts anew"
+        )
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -19,14 +19,15 @@ from llmaug.retrieval.vector_file import (
     locked,
     state,
 )
-from llmaug.retrieval.vector_manifest import MANIFEST, PROBE, Manifest
+from llmaug.retrieval.vector_manifest import MANIFEST, Manifest, check_probe
 from llmaug.retrieval.vector_rows import Rows, halves
 
 if TYPE_CHECKING:
     import numpy as np
 
-SAME = 0.999  # cosine of two encodings of the probe by one model on different machines
 WINDOW = 16_384  # texts held in memory and sorted by length
+WINDOW_CHARACTERS = 64_000_000  # of them, about
+ASKED = 1_024  # texts asked for at once
 
 
 def key(text: str) -> bytes:
@@ -40,9 +41,10 @@ def key(text: str) -> bytes:
 class VectorStore:
     """The vectors of one embedder in a folder: memory-mapped, growing only, whole after a kill.
 
-    Opens the folder or makes it; `fresh` throws away what it held. Raises `RetrievalError` when
-    the vectors there come from other weights, another document prompt or another `dtype` (None
-    takes the store's own). The embedder's name may differ: a model folder can move.
+    Opens the folder or makes it, unless `create` is false; `fresh` throws away what it held.
+    Raises `RetrievalError` when the vectors there come from other weights, another document
+    prompt or another `dtype` (None takes the store's own). The embedder's name may differ: a
+    model folder can move.
 
     float16 takes half the disk and moves a dot product of unit vectors by less than 0.0005 (half
     of its last bit, 2^-11); 0.00005 at most over 300 SciFact queries and 300 documents (MiniLM).
@@ -58,14 +60,17 @@ class VectorStore:
         embedder: Embedder,
         dtype: str | None = "float32",
         fresh: bool = False,
+        create: bool = True,
     ) -> None:
         if dtype is not None and dtype not in DTYPES:
             raise RetrievalError(
                 f"vectors cannot be stored as {dtype!r}; {did_you_mean(dtype, DTYPES)}"
             )
-        self.folder, self._embedder, self._dtype = Path(folder), embedder, dtype
+        self.folder, self.embedder, self._dtype = Path(folder), embedder, dtype
         self._probed = False
         if fresh or not (self.folder / MANIFEST).exists():
+            if not create:
+                raise RetrievalError(f"no vector store at {self.folder}; where was it moved to?")
             self._create(fresh=fresh)
         self._open()
 
@@ -76,6 +81,11 @@ class VectorStore:
     @property
     def dtype(self) -> str:
         return self._manifest.dtype
+
+    @property
+    def probe(self) -> list[float]:
+        """The vector of a fixed sentence, by which the embedder is known again."""
+        return self._manifest.probe
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -96,17 +106,7 @@ class VectorStore:
         """
         if self._probed:
             return
-        import numpy as np
-
-        stored = np.asarray(self._manifest.probe, dtype=np.float64)
-        (now,) = self._encoded([PROBE], name=lambda _: "the probe sentence").astype(np.float64)
-        cosine = now @ stored / (np.linalg.norm(now) * np.linalg.norm(stored) or 1.0)
-        if cosine <= SAME:
-            raise RetrievalError(
-                f"{self._embedder.name} gives another vector for the probe sentence than when "
-                f"{self.folder} was made (cosine {cosine:.4f}, must exceed {SAME}): other weights "
-                "under the same name? --fresh starts anew"
-            )
+        check_probe(self.embedder, self.probe, made=str(self.folder))
         self._probed = True
 
     def fill(
@@ -163,14 +163,24 @@ class VectorStore:
         """
         import numpy as np
 
-        for start in range(0, len(missing), WINDOW):
-            window = missing[start : start + WINDOW]
-            held = texts(window)
-            if len(held) != len(window):
-                raise ValueError(f"asked for {len(window)} texts, got {len(held)}")
+        start = 0
+        while start < len(missing):
+            held: list[str] = []
+            characters = 0
+            while len(held) < WINDOW and characters < WINDOW_CHARACTERS:
+                asked = missing[start + len(held) :][:ASKED]
+                if not len(asked):
+                    break
+                given = texts(asked)
+                if len(given) != len(asked):
+                    raise ValueError(f"asked for {len(asked)} texts, got {len(given)}")
+                held += given
+                characters += sum(map(len, given))
+            window = missing[start : start + len(held)]
+            start += len(held)
             longest_first = np.argsort([-len(text) for text in held], kind="stable")
-            for begin in range(0, len(window), self._embedder.batch):
-                chosen = longest_first[begin : begin + self._embedder.batch]
+            for begin in range(0, len(window), self.embedder.batch):
+                chosen = longest_first[begin : begin + self.embedder.batch]
                 positions, batch = window[chosen], [held[i] for i in chosen]
                 for position, text in zip(positions.tolist(), batch, strict=True):
                     if key(text) != keys[position].tobytes():
@@ -184,10 +194,10 @@ class VectorStore:
         """The vectors of these texts as they are stored; `name` says which text is at fault."""
         import numpy as np
 
-        vectors = np.asarray(self._embedder.encode(texts, side="document"))
+        vectors = np.asarray(self.embedder.encode(texts, side="document"))
         if vectors.shape != (len(texts), self.dimension):
             raise RetrievalError(
-                f"{self._embedder.name} gave vectors of shape {vectors.shape} for {len(texts)} "
+                f"{self.embedder.name} gave vectors of shape {vectors.shape} for {len(texts)} "
                 f"texts from {name(0)} on; {self.folder} holds dimension {self.dimension}"
             )
         with np.errstate(over="ignore"):  # found below
@@ -195,7 +205,7 @@ class VectorStore:
         finite = np.isfinite(stored).all(axis=1)
         if not finite.all():
             raise RetrievalError(
-                f"{self._embedder.name} gave NaN or infinity for {name(int(finite.argmin()))}; "
+                f"{self.embedder.name} gave NaN or infinity for {name(int(finite.argmin()))}; "
                 "mend that text, or leave it out, and run the same command again"
             )
         return stored
@@ -205,8 +215,8 @@ class VectorStore:
         manifest = Manifest.read(self.folder)
         manifest.refuse_other(
             self.folder,
-            fingerprint=self._embedder.fingerprint,
-            prompt=self._embedder.prompt("document"),
+            fingerprint=self.embedder.fingerprint,
+            prompt=self.embedder.prompt("document"),
             dtype=self._dtype,
         )
         if before is None or state(self.folder, manifest.shape) != before.state:
@@ -226,7 +236,7 @@ class VectorStore:
                     "with --fresh"
                 )
             # Before anything goes, so that an embedder that fails costs nothing.
-            manifest = Manifest.of(self._embedder, self._dtype or "float32")
+            manifest = Manifest.of(self.embedder, self._dtype or "float32")
             with explained(self.folder):
                 for path in (self.folder / MANIFEST, *contents):
                     path.unlink(missing_ok=True)

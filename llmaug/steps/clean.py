@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from llmaug.errors import PlanError, did_you_mean
 from llmaug.plan import Context, Step
+from llmaug.steps.asked import ASKED, unlike
 from llmaug.steps.chatter import cleaned, cut_in_reasoning
 from llmaug.text import Text
 
@@ -63,7 +65,22 @@ class Clean(Step):
     or the reasoning never ends), "empty" (nothing is left), "refusal" (a refusal, a request for
     the text, or a reply that the server filtered). What the input itself has or says is content
     and stays. An echo of the input is left to `dedupe`. A cleaned text keeps its id and `made_by`.
+
+    `asked` says what the prompt asked for, "prose" (running text) or "items" (of a list). Then
+    also dropped: "heading" (one line that ends with a colon or begins with #), "list" (where
+    prose was asked for), "other script" (most letters are of scripts that the input does not
+    use, such as a Russian answer to an English query), and as a "refusal" what says that it does
+    not know or asks for the task.
     """
+
+    asked: str = ""
+
+    def check(self) -> None:
+        if self.asked not in ASKED:
+            raise PlanError(
+                f"{self}: unknown value {self.asked!r} for asked; "
+                + did_you_mean(str(self.asked), ASKED[1:])
+            )
 
     async def apply(self, texts: list[Text], ctx: Context) -> list[Text]:
         kept = []
@@ -73,6 +90,8 @@ class Clean(Step):
                 continue
             answer = cleaned(text.text, source=ctx.root.text)
             reason = _unusable(text, answer, ctx.root.text)
+            if self.asked and not reason:
+                reason = unlike(answer, asked=self.asked, source=ctx.root.text)
             if reason:
                 ctx.drop(text, reason)
             else:
