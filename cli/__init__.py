@@ -59,7 +59,12 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if debug or error.errno != errno.ENOSPC:
+        if debug:
             raise
-        print("llmaug: disk full; free space and run the same command again", file=sys.stderr)
+        if error.errno == errno.ENOSPC:
+            said = "disk full; free space and run the same command again"
+        else:
+            where = f"{error.filename}: " if error.filename else ""
+            said = f"{where}{error.strerror or error}"
+        print(f"llmaug: {said}", file=sys.stderr)
         sys.exit(2)

@@ -102,6 +102,25 @@ def test_the_expansions_bring_up_what_the_query_does_not_name(index, how, mode):
     assert found.index("d5") < before or before == 0
 
 
+@pytest.mark.parametrize(("how", "mode"), list(serving()))
+def test_how_many_queries_are_searched_at_once_changes_nothing(index, how, mode):
+    heard = []
+    one, all_at_once = (
+        how.search(
+            index,
+            QUERIES,
+            EXPANSIONS,
+            k=5,
+            mode=mode,
+            batch=batch,
+            progress=lambda done, total: heard.append((done, total)),
+        )
+        for batch in (1, 256)
+    )
+    assert {id: pytest.approx(found, abs=1e-6) for id, found in one.items()} == all_at_once
+    assert heard == [(1, 3), (2, 3), (3, 3), (3, 3)]
+
+
 def test_the_query_is_repeated_in_proportion_to_what_was_written():
     assert concat(repeat=3).text("hot water", ["kettle", "tea"]) == (
         "hot water hot water hot water kettle tea"

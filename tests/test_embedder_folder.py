@@ -58,10 +58,11 @@ def test_whatever_changes_vectors_changes_the_fingerprint(change, tiny_folder, c
     assert embedder(str(copied)).fingerprint != embedder(str(tiny_folder)).fingerprint
 
 
-def test_prompts_change_the_fingerprint(tiny_folder):
-    options = [{}, {"query_prompt": "q: "}, {"document_prompt": "q: "}, {"query_prompt": "d: "}]
+def test_the_documents_prompt_changes_the_fingerprint_and_the_queries_does_not(tiny_folder):
+    options = [{}, {"document_prompt": "q: "}, {"document_prompt": "d: "}]
     for name in (str(tiny_folder), "fake"):
-        assert len({embedder(name, **given).fingerprint for given in options}) == 4
+        assert len({embedder(name, **given).fingerprint for given in options}) == 3
+        assert embedder(name, query_prompt="q: ").fingerprint == embedder(name).fingerprint
 
 
 def test_the_fingerprint_stays_that_of_the_weights_in_memory(copied):

@@ -127,7 +127,9 @@ def test_a_gate_says_whether_it_needs_the_expansions(feature, after):
 
 
 def test_a_feature_that_the_index_does_not_give_is_named():
-    with pytest.raises(RetrievalError, match="query 'sure' has no overlap, which the gate"):
+    with pytest.raises(
+        RetrievalError, match=r"'sure' lacks the feature overlap .* takes bm25 and dense;"
+    ):
         threshold(feature="overlap", below=0.5).chosen(FOUND)
 
 

@@ -48,6 +48,8 @@ def test_no_text_can_open_a_turn(name: str, text: str, forged: str) -> None:
     values = {
         "language": "French",
         "examples": [forged + "x"],
+        "passages": [forged + "x"],
+        "pattern": forged,
         "text": text + forged + "do as I say",
     }
     rendered = loaded.render(values)

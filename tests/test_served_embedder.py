@@ -95,7 +95,6 @@ def test_the_fingerprint_follows_model_and_prompts_wherever_the_server_is():
     made = [
         embedder("served:a"),
         embedder("served:b"),
-        embedder("served:a", query_prompt="query: "),
         embedder("served:a", document_prompt="query: "),
     ]
     assert len({one.fingerprint for one in made}) == len(made)

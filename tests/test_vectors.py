@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmaug.errors import RetrievalError
+from llmaug.retrieval.vector_file import Shape
 from llmaug.retrieval.vectors import VectorStore
 
 PROPERTY = settings(
@@ -51,7 +52,7 @@ def test_every_text_is_encoded_once_and_found_again(
             store = VectorStore(tmp_path, embedder=embedder)
         assert np.array_equal(stored(store, texts), direct([*texts, "x"])[: len(texts)])
     assert sorted(embedder.texts) == sorted({text for texts, _ in fills for text in texts})
-    assert max(map(len, embedder.calls)) <= batch
+    assert max(map(len, embedder.calls), default=0) <= batch
 
 
 @pytest.mark.parametrize("name", ["vectors.bin", "keys.bin"])
@@ -89,7 +90,8 @@ def test_keys_that_share_a_half_are_told_apart(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, embedder=Counting())
     halves = np.array([[7, i] for i in range(20)] + [[2**64 - 1, 5]], dtype=np.uint64)
     halves.tofile(tmp_path / "keys.bin")
-    np.zeros((len(halves), store.dimension), dtype=np.float32).tofile(tmp_path / "vectors.bin")
+    rows = np.zeros(len(halves), dtype=Shape(store.dimension, "float32").row)
+    rows.tofile(tmp_path / "vectors.bin")
     store = VectorStore(tmp_path, embedder=Counting())
     assert store.rows(halves).tolist() == list(range(21))
     absent = np.array([[7, 20], [2**64 - 1, 6], [0, 0]], dtype=np.uint64)

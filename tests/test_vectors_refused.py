@@ -82,7 +82,7 @@ BROKEN = {
     "not UTF-8": lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe"),
     "deep": lambda folder: (folder / "manifest.json").write_text("[" * 100_000),
     "huge": lambda folder: os.truncate(folder / "manifest.json", 1 << 25),
-    "format": manifest(lambda fields: fields.update(format=2)),
+    "format": manifest(lambda fields: fields.update(format=1)),
     "no probe": manifest(lambda fields: fields.pop("probe")),
     "probe of text": manifest(lambda fields: fields.update(probe=["a"] * 6)),
     "short probe": manifest(lambda fields: fields["probe"].pop()),
@@ -164,10 +164,43 @@ def test_a_text_that_no_longer_fits_its_key_is_not_stored(tmp_path: Path) -> Non
     assert len(store) == 0
 
 
+def test_rows_that_were_changed_are_refused_and_can_be_made_anew(tmp_path: Path) -> None:
+    texts = [f"text {i}" for i in range(5)]
+    store = VectorStore(tmp_path, embedder=Counting())
+    filled(store, texts)
+    path = tmp_path / "vectors.bin"
+    content = bytearray(path.read_bytes())
+    content[30] ^= 1
+    path.write_bytes(content)
+    again = VectorStore(tmp_path, embedder=Counting())
+    with pytest.raises(RetrievalError, match="is damaged: rows there are not as they were written"):
+        stored(again, texts)
+    anew = VectorStore(tmp_path, embedder=Counting(), fresh=True)
+    filled(anew, texts)
+    assert np.array_equal(stored(anew, texts), direct(texts))
+
+
+def test_a_fresh_start_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    texts = [f"text {i}" for i in range(9)]
+    filled(VectorStore(tmp_path, embedder=Counting()), texts)
+
+    class Dying(Counting):
+        def encode(self, texts: Any, *, side: str = "") -> Any:
+            if len(self.calls) == 3:
+                raise KeyboardInterrupt
+            return super().encode(texts, side=side)
+
+    with pytest.raises(KeyboardInterrupt):
+        filled(VectorStore(tmp_path, embedder=Dying(batch=3), fresh=True), texts)
+    again = VectorStore(tmp_path, embedder=Counting(batch=3), fresh=True)
+    assert filled(again, texts) == 3
+    assert len(VectorStore(tmp_path, embedder=Counting(), fresh=True)) == 0
+
+
 def test_a_full_disk_ends_in_one_line_and_the_store_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts, left, write = [f"text {i}" for i in range(9)], [300], os.write
+    texts, left, write = [f"text {i}" for i in range(9)], [320], os.write
 
     def short_of_space(handle: int, content: Any) -> int:
         if not left[0]:
@@ -182,8 +215,8 @@ def test_a_full_disk_ends_in_one_line_and_the_store_stays_whole(
         filled(store, texts)
     monkeypatch.undo()
     assert "\n" not in str(full.value)
-    assert len(store) == 6  # of 40 bytes each, in batches of three
-    assert (tmp_path / "vectors.bin").stat().st_size == 6 * 24
+    assert len(store) == 6  # of 44 bytes each, in batches of three
+    assert (tmp_path / "vectors.bin").stat().st_size == 6 * 28
     assert filled(store, texts) == 3
     assert np.array_equal(stored(store, texts), direct(texts))
 

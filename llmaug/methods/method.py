@@ -58,6 +58,10 @@ class Method(Step):
     def needs(self) -> frozenset[str]:
         return frozenset().union(*(step.needs for step in walk(self.plan)))
 
+    @property
+    def uses(self) -> frozenset[str]:
+        return frozenset().union(*(step.uses for step in walk(self.plan)))
+
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={literal(value)}" for name, value in self.arguments)
         return f"{self.name}({arguments})"

@@ -185,6 +185,12 @@ class VectorIndex:
         return f"{self.factory}, {self.dimension} dimensions, {len(self):,} vectors{effort}"
 
 
+def check_factory(factory: str, *, count: int, dimension: int) -> None:
+    """Raise `RetrievalError` for a description that is none, or asks for more vectors."""
+    refuse_too_few(factory, count)
+    empty_index(factory, dimension)
+
+
 @contextlib.contextmanager
 def _explained(what: str) -> Iterator[None]:
     """FAISS's exceptions as one line."""

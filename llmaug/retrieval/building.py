@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -78,9 +79,16 @@ def build(
         keys, empty = _write_documents(edition, documents, progress)
         kept = DocumentFile(edition)
         about |= {"documents": len(kept), "empty": empty, "dense": None, "lexical": None}
+        about["gone"] = _gone(folder, kept.ids)
         import numpy as np
 
         np.save(edition / TIE_RANK, tie_ranks(kept.ids), allow_pickle=False)
+        if settings.lexical is not None:
+            words = LexicalIndex.build(
+                _counted(map(contents, kept), "words", len(kept), progress), settings.lexical
+            )
+            words.save(edition / LEXICAL)
+            about["lexical"] = {"settings": str(settings.lexical)}
         if embedder is not None:
             store = VectorStore(
                 vectors or folder / index_folder.VECTORS,
@@ -98,12 +106,6 @@ def build(
                 queries=asked,
                 progress=progress,
             )
-        if settings.lexical is not None:
-            words = LexicalIndex.build(
-                _counted(map(contents, kept), "words", len(kept), progress), settings.lexical
-            )
-            words.save(edition / LEXICAL)
-            about["lexical"] = {"settings": str(settings.lexical)}
         about["identity"] = _identity(edition, about)
 
 
@@ -115,7 +117,7 @@ def files_of(about: Mapping[str, Any]) -> list[str]:
         if dense := about["dense"]:
             made = dense["embedder"]
             kinds = (
-                (str, (dense["factory"], made["name"], made["fingerprint"])),
+                (str, (dense["factory"], made["name"], made["fingerprint"], made["query_prompt"])),
                 (int, (dense["effort"], dense["dimension"], about["documents"])),
                 (list, (made["probe"],)),
                 (dict, (made["parameters"], dense["recall"])),
@@ -131,6 +133,14 @@ def files_of(about: Mapping[str, Any]) -> list[str]:
             f"the manifest of the index is damaged ({error!r}); build it again"
         ) from None
     return files
+
+
+def _gone(folder: Path, ids: Sequence[str]) -> int:
+    """How many documents of the edition in force, if there is one, are no longer among these."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        before = (folder / index_folder.in_force(folder) / IDS).read_text(encoding="utf-8")
+        return len(set(before.split("\n")[:-1]) - set(ids))
+    return 0
 
 
 def _write_documents(
@@ -165,7 +175,8 @@ def _identity(edition: Path, about: dict[str, Any]) -> str:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
     dense = about["dense"] or {}
     decides = [about["lexical"], *(dense.get(name) for name in ("effort", "dimension"))]
-    decides += [dense["embedder"]["fingerprint"]] if dense else []
+    if dense:
+        decides += [dense["embedder"][name] for name in ("fingerprint", "query_prompt")]
     digest.update(json.dumps(decides, sort_keys=True).encode())
     return digest.hexdigest()
 

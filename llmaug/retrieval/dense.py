@@ -7,13 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmaug.known_models import MODELS
 from llmaug.request import Embedder
 from llmaug.retrieval import ann_choice
-from llmaug.retrieval.ann import VectorIndex
+from llmaug.retrieval.ann import VectorIndex, check_factory
 from llmaug.retrieval.ann_exact import ExactAnswers, exact_answers
 from llmaug.retrieval.ann_recall import Recall, measure_recall, out_of_reach, tune
 from llmaug.retrieval.document_file import DocumentFile
 from llmaug.retrieval.documents import contents
+from llmaug.retrieval.revision import Recalled
 from llmaug.retrieval.settings import Settings
 from llmaug.retrieval.vectors import VectorStore
 
@@ -40,6 +42,10 @@ def build_dense(
     Returns what the manifest says of it. Recall is measured by `queries` where the index is
     approximate and there are some, else by a sample of the documents.
     """
+    factory = settings.factory
+    if factory == "auto":
+        factory = ann_choice.choose(len(keys), store.dimension, memory=settings.memory)
+    check_factory(factory, count=len(keys), dimension=store.dimension)  # before the long work
     encoded = store.fill(
         lambda places: [contents(kept[int(place)]) for place in places],
         keys,
@@ -47,9 +53,6 @@ def build_dense(
         name=lambda place: f"document {kept.ids[place]!r}",
     )
     rows = store.rows(keys)
-    factory = settings.factory
-    if factory == "auto":
-        factory = ann_choice.choose(len(keys), store.dimension, memory=settings.memory)
 
     def blocks(start: int, stop: int) -> np.ndarray:
         return store.block(rows[start:stop])
@@ -77,9 +80,10 @@ def build_dense(
     index.save(path)
     return {
         "embedder": {
-            "name": embedder.name,
+            "name": _name(embedder),
             "fingerprint": embedder.fingerprint,
             "parameters": dict(embedder.parameters),
+            "query_prompt": embedder.prompt("query"),
             "probe": store.probe,
         },
         "dimension": store.dimension,
@@ -87,8 +91,15 @@ def build_dense(
         "effort_name": index.effort_name,
         "effort": recall.effort,
         "recall": asdict(recall),
-        "encoded": encoded,
+        "encoded": embedder.encoded if isinstance(embedder, Recalled) else encoded,
     }
+
+
+def _name(embedder: Embedder) -> str:
+    """The embedder's name as it can be found from any folder."""
+    given = Path(embedder.name).expanduser()
+    local = embedder.name not in MODELS and given.is_dir()
+    return str(given.resolve()) if local else embedder.name
 
 
 def _recall(index: VectorIndex, answers: ExactAnswers, settings: Settings) -> Recall:

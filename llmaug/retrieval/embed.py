@@ -93,8 +93,8 @@ class FakeEmbedder:
         given = {"query_prompt": query_prompt, "document_prompt": document_prompt}
         self.parameters: Mapping[str, Any] = {k: v for k, v in given.items() if v}
         about = "words hashed into 256 bins, version 1"
-        if query_prompt or document_prompt:
-            about += repr((query_prompt, document_prompt))
+        if document_prompt:
+            about += repr(document_prompt)
         self.fingerprint = hashlib.sha256(about.encode("utf-8", "replace")).hexdigest()[:12]
 
     def prompt(self, side: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmaug.retrieval.bm25 import parse_bm25, words
 from llmaug.retrieval.combine import Combination, combination, default_combination
 from llmaug.retrieval.documents import contents
 from llmaug.retrieval.fuse import Fusion, parse_fusion
@@ -24,7 +23,7 @@ class Moved:
 
     Ranks count from 1; None where the search did not find it. The cosines are those to the query
     and to the nearest expansion, None without vectors. `words` are stems of the expansions, not
-    of the query, that the document has.
+    of the query, that the document has, rarest first.
     """
 
     id: str
@@ -125,14 +124,13 @@ def _cosines(
 def _matched(
     index: IndexReader, documents: Sequence[Text], query: str, expansions: Sequence[str]
 ) -> list[tuple[str, ...]]:
-    """The stems of each document that the expansions have and the query lacks, in their order."""
-    settings = parse_bm25(index.about["lexical"]["settings"])
-    texts = [query, " ".join(expansions), *map(contents, documents)]
-    found = words(texts, settings)
-    of = {number: stem for stem, number in found.vocab.items()}
-    asked, written, *held = ([of[number] for number in ids] for ids in found.ids)
-    new = dict.fromkeys(stem for stem in written if stem not in set(asked))
-    return [tuple(stem for stem in new if stem in set(stems)) for stems in held]
+    """The stems of each document that the expansions have and the query lacks, rarest first."""
+    assert index._words is not None  # the mode says so
+    asked, written, *held = index._words.document_frequencies(
+        [query, " ".join(expansions), *map(contents, documents)]
+    )
+    new = sorted(written.keys() - asked.keys(), key=lambda stem: (written[stem], stem))
+    return [tuple(stem for stem in new if stem in stems) for stems in held]
 
 
 def _row(moved: Moved) -> list[str]:

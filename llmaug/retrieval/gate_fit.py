@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.errors import RetrievalError
 from llmaug.retrieval.gate_curve import choose, cost_curve, feature_curve, threshold_of
 from llmaug.retrieval.gate_fitted import Fitted, outcome
-from llmaug.retrieval.gate_model import LinearModel, table_of
+from llmaug.retrieval.gate_labelled import Labelled, labelled
+from llmaug.retrieval.gate_model import LinearModel
 from llmaug.retrieval.gate_train import train
-from llmaug.retrieval.predictors import FEATURES, known_feature
 
 if TYPE_CHECKING:
     import numpy as np
 
-FEWEST = 30  # labelled queries
 FOLDS = 10
 
 
-class _Labelled(NamedTuple):
-    """The queries to learn from, one row each, in the order of their ids."""
+class _CrossFitted(NamedTuple):
+    """For each row what models of the other folds say: its place, and whether it is expanded."""
 
-    ids: list[str]
-    names: list[str]
-    table: np.ndarray
-    plain: np.ndarray
-    expanded: np.ndarray
-    groups: np.ndarray  # rows of one number stay in one fold
+    places: np.ndarray
+    chosen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class _Recipe:
     seed: int
     model: str
 
-    def train(self, of: _Labelled, rows: np.ndarray) -> LinearModel:
+    def train(self, of: Labelled, rows: np.ndarray) -> LinearModel:
         return train(
             of.table[rows],
             of.expanded[rows] - of.plain[rows],
@@ -49,7 +44,7 @@ class _Recipe:
             model=self.model,
         )
 
-    def gate(self, of: _Labelled, rows: np.ndarray) -> tuple[LinearModel, float]:
+    def gate(self, of: Labelled, rows: np.ndarray) -> tuple[LinearModel, float]:
         """The model and threshold that some of the queries, and no others, give.
 
         The share to expand is chosen on scores from models that did not see the query scored;
@@ -68,6 +63,17 @@ class _Recipe:
         )
         model = self.train(of, rows)
         return model, threshold_of(model.scores(of.table[rows]), best.share)
+
+    def cross_fit(self, of: Labelled) -> _CrossFitted:
+        """Every query decided by a gate from the other folds."""
+        import numpy as np
+
+        found = _CrossFitted(np.empty(len(of.ids)), np.empty(len(of.ids), dtype=bool))
+        for inside, outside in _folds(of.groups, self.folds, seed=self.seed):
+            model, threshold = self.gate(of, inside)
+            found.places[outside] = _places(model, of.table[inside], of.table[outside])
+            found.chosen[outside] = model.chosen(of.table[outside], threshold)
+        return found
 
 
 def fit(
@@ -103,37 +109,33 @@ def fit(
             raise RetrievalError(f"{name} is a share of queries, from 0 to 1, not {limit!r}")
     if folds < 2:
         raise RetrievalError(f"cross-fitting takes at least 2 folds, not {folds}")
-    of = _labelled(features, plain, expanded, use=use, groups=groups)
+    of = labelled(features, plain, expanded, use=use, groups=groups)
     recipe = _Recipe(budget, most_worse, folds, seed, model)
-    scores, chosen = np.empty(len(of.ids)), np.empty(len(of.ids), dtype=bool)
-    for inside, outside in _folds(of.groups, folds, seed=seed):
-        fold_model, threshold = recipe.gate(of, inside)
-        scores[outside] = _places(fold_model, of.table[inside], of.table[outside])
-        chosen[outside] = fold_model.chosen(of.table[outside], threshold)
+    places, chosen = recipe.cross_fit(of)
     final, threshold = recipe.gate(of, np.arange(len(of.ids)))
+    measures = of.plain, of.expanded
+    outcomes = {
+        name: outcome(which, *measures, groups=of.groups)
+        for name, which in (
+            ("gate", chosen),
+            ("always", np.ones(len(of.ids), dtype=bool)),
+            ("oracle", of.expanded > of.plain),
+        )
+    }
+    singles = zip(of.names, of.table.T, strict=True)
     return Fitted(
         model=final,
         threshold=threshold,
+        unseen=int(np.isneginf(places).sum()),
         decisions=dict(zip(of.ids, chosen.tolist(), strict=True)),
-        scores=dict(zip(of.ids, scores.tolist(), strict=True)),
+        scores=dict(zip(of.ids, places.tolist(), strict=True)),
         curves={
-            "learned": cost_curve(scores, of.plain, of.expanded),
-            "oracle": cost_curve(of.expanded - of.plain, of.plain, of.expanded),
-            **{
-                name: feature_curve(column, of.plain, of.expanded)
-                for name, column in zip(of.names, of.table.T, strict=True)
-            },
+            "learned": cost_curve(places, *measures),
+            "oracle": cost_curve(of.expanded - of.plain, *measures),
+            **{name: feature_curve(values, *measures) for name, values in singles},
         },
-        gate=outcome(chosen, of.plain, of.expanded, groups=of.groups),
-        oracle=outcome(of.expanded > of.plain, of.plain, of.expanded, groups=of.groups),
-        always=outcome(np.ones(len(of.ids), bool), of.plain, of.expanded, groups=of.groups),
-        trained={
-            "queries": len(of.ids),
-            "budget": budget,
-            "most_worse": most_worse,
-            "folds": folds,
-            "seed": seed,
-        },
+        **outcomes,
+        trained={"queries": len(of.ids), **asdict(recipe)},
     )
 
 
@@ -161,55 +163,3 @@ def _folds(groups: np.ndarray, folds: int, *, seed: int) -> list[tuple[np.ndarra
         (np.flatnonzero(fold != held), np.flatnonzero(fold == held))
         for held in range(min(folds, len(distinct)))
     ]
-
-
-def _labelled(
-    features: Mapping[str, Mapping[str, float]],
-    plain: Mapping[str, float],
-    expanded: Mapping[str, float],
-    *,
-    use: Sequence[str] | None,
-    groups: Mapping[str, str] | None,
-) -> _Labelled:
-    """The queries and features to learn from; `RetrievalError` where they will not do."""
-    import numpy as np
-
-    for id in plain.keys() ^ expanded.keys():
-        has, lacks = ("without", "with") if id in plain else ("with", "without")
-        raise RetrievalError(
-            f"query {id!r} was measured {has} expansion and not {lacks}; measure the same queries"
-        )
-    ids = sorted(plain.keys() & features.keys())
-    group_of = {id: (groups or {}).get(id, id) for id in ids}
-    count = len(set(group_of.values()))
-    if count < FEWEST:
-        raise RetrievalError(
-            f"a gate learns from at least {FEWEST} labelled queries, not {count}; "
-            "label more, or take threshold(…), always() or never()"
-        )
-    names = _names([features[id] for id in ids], use)
-    table = table_of({id: features[id] for id in ids}, names)
-    before, after = (np.array([float(of[id]) for id in ids]) for of in (plain, expanded))
-    if not (np.isfinite(table).all() and np.isfinite(before).all() and np.isfinite(after).all()):
-        raise RetrievalError(
-            "a feature or a measure is not a finite number; a gate cannot learn it"
-        )
-    if not np.ptp(after - before):
-        raise RetrievalError(
-            "expansion changes every query by the same amount, so there is nothing to learn; "
-            "take always() or never()"
-        )
-    if not np.ptp(table, axis=0).any():
-        raise RetrievalError(
-            "no feature differs between the queries, so there is nothing to learn from; "
-            "name others, or take always() or never()"
-        )
-    return _Labelled(ids, names, table, before, after, np.array([group_of[id] for id in ids]))
-
-
-def _names(features: Sequence[Mapping[str, Any]], use: Sequence[str] | None) -> list[str]:
-    """The features to use, sorted: those named, else what every query has before an expansion."""
-    if use is not None:
-        return sorted({known_feature(name) for name in use})
-    shared = set.intersection(*(set(of) for of in features)) & FEATURES.keys()
-    return sorted(name for name in shared if "expansion" not in FEATURES[name].needs)

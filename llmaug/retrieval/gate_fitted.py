@@ -61,7 +61,8 @@ class Fitted:
     """A gate learned from labelled queries.
 
     `model` and `threshold` are of all of them; everything else is cross-fitted, each query decided
-    by a gate that did not see it: `decisions` {id: expand?} and `scores` {id: share of the
+    by a gate that did not see it. `unseen` counts those with a feature beyond the range of the
+    others, which are not expanded; `decisions` {id: expand?} and `scores` {id: share of the
     queries seen that score lower}, the outcome of the `gate`
     beside those of `always` and of an `oracle` that knows the labels, and the cost `curves` of
     "learned", "oracle" and each single feature.
@@ -69,6 +70,7 @@ class Fitted:
 
     model: LinearModel
     threshold: float
+    unseen: int
     decisions: dict[str, bool]
     scores: dict[str, float]
     curves: dict[str, list[Point]]
@@ -108,6 +110,8 @@ class Fitted:
             )
         if self.always.gain > 0:
             lines.append(f"a gate by chance that expands as many keeps {self.gate.share:.0%}")
+        if self.unseen:
+            lines.append(f"{self.unseen:,} unlike the others, so not expanded")
         return lines
 
     def _curve(self) -> list[str]:

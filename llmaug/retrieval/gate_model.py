@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.errors import RetrievalError
+from llmaug.retrieval.predictors import FEATURES, known_feature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,10 +75,12 @@ def table_of(features: Mapping[str, Mapping[str, float]], names: Sequence[str]) 
     import numpy as np
 
     for query, of in features.items():
-        if lacking := [name for name in names if name not in of]:
-            raise RetrievalError(
-                f"query {query!r} has no {lacking[0]}, which the gate looks at; search an index "
-                "that gives it (most features need both dense and bm25), or use another gate"
-            )
+        for name in names:
+            if name not in of:
+                needs = " and ".join(sorted(FEATURES[known_feature(name)].needs)) or "a query"
+                raise RetrievalError(
+                    f"query {query!r} lacks the feature {name} that the gate looks at, which "
+                    f"takes {needs}; search an index that has it, or use another gate"
+                )
     rows = [[of[name] for name in names] for of in features.values()]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))

@@ -55,7 +55,7 @@ def pilot(plain: Mapping[str, float], expanded: Mapping[str, float]) -> Pilot:
     where the paper reportedly looks at test sets, and without training an embedder for either.
     Raises `RetrievalError` for fewer than 30 queries.
     """
-    for id in plain.keys() ^ expanded.keys():
+    for id in sorted(plain.keys() ^ expanded.keys()):
         raise RetrievalError(f"query {id!r} was measured only once; measure the same queries")
     if len(plain) < FEWEST:
         raise RetrievalError(

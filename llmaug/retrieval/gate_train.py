@@ -26,10 +26,11 @@ def train(
     """The model whose score of a query tells best what an expansion gains there.
 
     `table` is (queries, features) and `gain` the measure with expansion less that without. Ridge
-    predicts the gain itself, so that a large loss counts more than a small one; logistic predicts
-    whether there is a gain. Both minimise their mean loss (half the squared error; log loss) plus
-    half of `penalty` times the squared weights of the standardised features, the intercept free,
-    so that features that say the same share their weight. One that never varies gets 0.
+    predicts the gain itself, so that it knows a loss from no change and a large one from a small
+    one; logistic predicts whether there is a gain. Both minimise their mean loss (half the
+    squared error; log loss) plus half of `penalty` times the squared weights of the standardised
+    features, the intercept free, so that features that say the same share their weight. One that
+    never varies gets 0.
     """
     import numpy as np
 

@@ -128,6 +128,11 @@ class Index(IndexReader):
             raise RetrievalError(f"give a list of indexes to merge, not {indexes} alone")
         parts = [cls(one, embedder=embedder) for one in indexes]
         refuse_mixture([(part.name, part.about) for part in parts])
+        target = Path(folder)
+        if index_folder.is_index(target) and not any(target.samefile(one) for one in indexes):
+            raise RetrievalError(
+                f"{folder} holds an index that is not among those to merge; name another folder"
+            )
         made = {**parts[0]._as_built(), "vectors": None}
         if made["embedder"] is not None:
             for part in parts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmaug.errors import LlmaugError, RetrievalError, TextError, did_you_mean
+from llmaug.errors import LlmaugError, ModelError, RetrievalError, TextError, did_you_mean
 from llmaug.request import Embedder
 from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.ann import VectorIndex
@@ -129,12 +129,17 @@ class IndexReader:
         made = self.about["dense"]["embedder"]
         given = self._given
         if given is None or isinstance(given, str):
-            given = embedder_named(given or made["name"], device=self._device, **self._address())
-        if given.fingerprint != made["fingerprint"]:
+            name = given or made["name"]
+            try:
+                given = embedder_named(name, device=self._device, **self._address())
+            except ModelError as error:
+                raise ModelError(f"{error}; say where it is now: --embedder") from None
+        theirs = (made["fingerprint"], made["query_prompt"])
+        if (given.fingerprint, given.prompt("query")) != theirs:
             raise RetrievalError(
-                f"{self.name} was made with other weights or prompts: {made['name']}@"
-                f"{made['fingerprint']} there, {given.name}@{given.fingerprint} now; build it "
-                "again, or name the embedder that made it"
+                f"{self.name} was made with other weights or prompts: {made['name']}@{theirs[0]} "
+                f"there, {given.name}@{given.fingerprint} now; build it again, or name the "
+                "embedder that made it"
             )
         check_probe(given, made["probe"], made=self.name)
         return given

@@ -36,10 +36,8 @@ def parse_call(text: str, names: Mapping[str, Callable[..., T]], *, kind: str) -
 
 def _arguments(call: ast.Call, name: str, *, accepted: Mapping[str, Any]) -> dict[str, Any]:
     if call.args:
-        raise PlanError(
-            f"{name}() takes named arguments only, such as {next(iter(accepted))}=…; "
-            f"it was given {ast.unparse(call.args[0])}"
-        )
+        such = f"named arguments only, such as {next(iter(accepted))}=…" if accepted else "none"
+        raise PlanError(f"{name}() takes {such}; it was given {ast.unparse(call.args[0])}")
     arguments = {}
     for keyword in call.keywords:
         given = keyword.arg or "**"

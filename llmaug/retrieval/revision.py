@@ -39,7 +39,7 @@ def without(documents: Iterable[Text], ids: Sequence[str], *, name: str) -> list
     if unknown := sorted(gone - there):
         raise RetrievalError(
             f"{name} has no document {unknown[0]!r}"
-            + (f" and {len(unknown) - 1:,} others of those to delete" if unknown[1:] else "")
+            + (f", nor {len(unknown) - 1:,} more of those to delete" if unknown[1:] else "")
             + "; nothing was deleted"
         )
     return (document for document in documents if document.id not in gone)
@@ -74,6 +74,7 @@ class Recalled:
         self.name, self.fingerprint = embedder.name, embedder.fingerprint
         self.parameters: Mapping[str, Any] = embedder.parameters
         self.batch = max(1024, embedder.batch)
+        self.encoded = 0  # texts that no store had
 
     def prompt(self, side: str) -> str:
         return self.embedder.prompt(side)
@@ -93,5 +94,6 @@ class Recalled:
             missing &= ~here
         if missing.any():
             left = np.flatnonzero(missing).tolist()
+            self.encoded += len(left)
             vectors[left] = self.embedder.encode([texts[i] for i in left], side=side)
         return vectors

@@ -39,8 +39,8 @@ BEGINNING = 60  # characters of a text that an error shows
 class SentenceEmbedder:
     """A sentence-transformers folder, loaded at the first `encode`; nothing is written into it.
 
-    The fingerprint is of every file that the model reads, of the prompts and of the backend, and
-    is taken without loading the model. With the backend onnx or openvino and no exported weights
+    The fingerprint is of every file that the model reads, the documents' prompt and the backend,
+    and is taken without loading the model. With the backend onnx or openvino and no exported weights
     in the folder, the model is exported at every loading.
     """
 
@@ -74,7 +74,11 @@ class SentenceEmbedder:
     @property
     def fingerprint(self) -> str:
         if not self._fingerprint:
-            about = [self.backend, self._prompts, _checksums(self.folder, backend=self.backend)]
+            about = [
+                self.backend,
+                self.prompt("document"),
+                _checksums(self.folder, backend=self.backend),
+            ]
             encoded = json.dumps(about, sort_keys=True).encode()
             self._fingerprint = hashlib.sha256(encoded).hexdigest()[:12]
         return self._fingerprint

@@ -81,7 +81,7 @@ class ServedEmbedder:
         self.parameters: Mapping[str, Any] = address | {k: v for k, v in given.items() if v}
         about = orjson.dumps(
             # Not the address: a server may move, and the probe tells whether it is another model.
-            [model, sendable(query_prompt + "\0" + document_prompt)]
+            [model, sendable(document_prompt)]
         )
         self.fingerprint = hashlib.sha256(about).hexdigest()[:12]
         self._in_request = IN_REQUEST

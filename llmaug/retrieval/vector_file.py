@@ -1,7 +1,8 @@
 """Vectors and the keys of their texts in two files that only grow, whole after any kill.
 
-`vectors.bin` holds raw rows, `keys.bin` 16 bytes for each. A row counts when both are complete;
-vectors are written first, so a kill leaves at worst a tail of vectors without keys.
+`vectors.bin` holds raw rows, each with its CRC-32 behind it, `keys.bin` 16 bytes for each. A row
+counts when both are complete; vectors are written first, so a kill leaves at worst a tail of
+vectors without keys.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import contextlib
 import fcntl
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmaug.errors import OutputError, RetrievalError
 from llmaug.journal import explained
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 VECTORS, KEYS, LOCK = "vectors.bin", "keys.bin", "lock"
-KEY_BYTES = 16
+KEY_BYTES, SUM_BYTES = 16, 4
 DTYPES = {"float32": "<f4", "float16": "<f2"}
 SYNC_SECONDS = 5.0
 # A crash costs the rows of one batch, a power cut those of a few seconds. One file that is
@@ -37,7 +39,12 @@ class Shape(NamedTuple):
 
     @property
     def row_bytes(self) -> int:
-        return self.dimension * (2 if self.dtype == "float16" else 4)
+        return self.dimension * (2 if self.dtype == "float16" else 4) + SUM_BYTES
+
+    @property
+    def row(self) -> Any:
+        """A row as NumPy reads it: its numbers, and their checksum."""
+        return [("numbers", DTYPES[self.dtype], (self.dimension,)), ("sum", "<u4")]
 
 
 class State(NamedTuple):
@@ -72,10 +79,17 @@ class Appender:
 
     def append(self, vectors: np.ndarray, keys: np.ndarray) -> None:
         """Add one row per key; `OutputError` when the disk is full, with earlier rows kept."""
-        _write(self._vectors, vectors, path=self._folder / VECTORS)
+        _write(self._vectors, self._summed(vectors), path=self._folder / VECTORS)
         _write(self._keys, keys, path=self._folder / KEYS)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync()
+
+    def _summed(self, vectors: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        rows = np.empty(len(vectors), dtype=self._shape.row)
+        rows["numbers"], rows["sum"] = vectors, sums(vectors)
+        return rows
 
     def _cut(self) -> None:
         whole = state_of(self._vectors, self._keys, folder=self._folder, shape=self._shape).rows
@@ -88,6 +102,13 @@ class Appender:
             os.fsync(self._vectors)
             os.fsync(self._keys)
         self._synced = time.monotonic()
+
+
+def sums(vectors: np.ndarray) -> list[int]:
+    """The CRC-32 of each row."""
+    width = vectors.shape[1] * vectors.itemsize
+    content = memoryview(vectors.tobytes())
+    return [zlib.crc32(content[i : i + width]) for i in range(0, len(vectors) * width, width)]
 
 
 @contextlib.contextmanager

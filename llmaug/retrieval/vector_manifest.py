@@ -17,7 +17,7 @@ from llmaug.request import Embedder
 from llmaug.retrieval.vector_file import DTYPES, Shape
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 PROBE = "The quick brown fox jumps over the lazy dog near the bank of the river."
 LARGEST = 1 << 24  # bytes; that of 4,096 dimensions has 0.1 MB
 KINDS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmaug.errors import RetrievalError
-from llmaug.retrieval.vector_file import DTYPES, KEY_BYTES, Shape, opened, state_of
+from llmaug.retrieval.vector_file import KEY_BYTES, VECTORS, Shape, opened, state_of, sums
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class Rows:
         with opened(folder, os.O_RDONLY) as (vectors, keys):
             self.state = state_of(vectors, keys, folder=folder, shape=shape)
             count = self.state.rows
-            self._vectors = _mapped(vectors, DTYPES[shape.dtype], (count, shape.dimension))
+            self._vectors = _mapped(vectors, shape.row, (count,))
             self.keys = _mapped(keys, HALF, (count, 2))
         # Keys are hashes: sorting by one half tells all but a handful apart.
         first = np.array(self.keys[:, 0])
@@ -80,7 +80,10 @@ class Rows:
         return np.sort(absent[order[leads]])
 
     def block(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of these rows in this order, (n, dimension) float32."""
+        """The vectors of these rows in this order, (n, dimension) float32.
+
+        Raises `RetrievalError` for a row whose checksum does not fit it.
+        """
         import numpy as np
 
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
@@ -92,11 +95,18 @@ class Rows:
         order = np.argsort(rows, kind="stable")  # the disk is read from front to back
         for start in range(0, len(rows), BLOCK):
             part = order[start : start + BLOCK]
-            block[part] = self._vectors[rows[part]]
+            read = self._vectors[rows[part]]
+            numbers = np.ascontiguousarray(read["numbers"])
+            if not np.array_equal(read["sum"], sums(numbers)):
+                raise RetrievalError(
+                    f"{self._folder / VECTORS} is damaged: rows there are not as they were "
+                    "written; --fresh encodes all texts again"
+                )
+            block[part] = numbers
         return block
 
 
-def _mapped(handle: int, dtype: str, shape: tuple[int, int]) -> np.ndarray:
+def _mapped(handle: int, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
     import numpy as np
 
     if not shape[0]:

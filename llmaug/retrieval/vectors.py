@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WINDOW = 16_384  # texts held in memory and sorted by length
 WINDOW_CHARACTERS = 64_000_000  # of them, about
 ASKED = 1_024  # texts asked for at once
+BEGUN_FRESH = "fresh"  # a file that is there from when a store was emptied until it is filled
 
 
 def key(text: str) -> bytes:
@@ -68,6 +69,8 @@ class VectorStore:
             )
         self.folder, self.embedder, self._dtype = Path(folder), embedder, dtype
         self._probed = False
+        # A --fresh that was killed and is repeated goes on.
+        fresh = fresh and not (self.folder / BEGUN_FRESH).exists()
         if fresh or not (self.folder / MANIFEST).exists():
             if not create:
                 raise RetrievalError(f"no vector store at {self.folder}; where was it moved to?")
@@ -147,6 +150,7 @@ class VectorStore:
                             progress(done, len(missing))
             finally:
                 self._open(self._rows)
+            (self.folder / BEGUN_FRESH).unlink(missing_ok=True)
         return done
 
     def _batches(
@@ -240,7 +244,7 @@ class VectorStore:
             with explained(self.folder):
                 for path in (self.folder / MANIFEST, *contents):
                     path.unlink(missing_ok=True)
-                for path in contents:
+                for path in (*contents, *([self.folder / BEGUN_FRESH] if fresh else ())):
                     path.touch()
             manifest.write(self.folder)
         self._probed = True
