@@ -146,8 +146,9 @@ def _scores(written: list[str]) -> list[float] | None:
 
     try:  # what is also a number in JSON, nearly always all of them, is read much faster so
         scores = orjson.loads(f"[{','.join(written)}]")
-        if len(scores) == len(written) and set(map(type, scores)) <= {float}:
-            return scores  # type: ignore[no-any-return]
+        kinds = set(map(type, scores))
+        if len(scores) == len(written) and kinds <= {float, int}:
+            return list(map(float, scores)) if int in kinds else scores  # type: ignore[no-any-return]
     except ValueError:
         pass
     return list(map(float, written)) if all(map(_is_finite, written)) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import random
 import threading
 import time
@@ -42,6 +43,9 @@ def served(
         query_prompt=query_prompt,
         document_prompt=document_prompt,
     )
+
+
+log = logging.getLogger("llmaug")
 
 
 class ServedEmbedder:
@@ -87,6 +91,7 @@ class ServedEmbedder:
         self._in_request = IN_REQUEST
         self._dimensions = 0  # until the first answer
         self._reached = False
+        self._waiting = False  # for a server that was there and is not
 
     def __repr__(self) -> str:
         return f"ServedEmbedder({self.model!r}, base_url={self.endpoint!r})"
@@ -160,6 +165,9 @@ class ServedEmbedder:
                     pause = wait * random.uniform(0.5, 1)
                 if time.monotonic() + pause > give_up:
                     raise Unavailable(f"{error} (given up after {self.patience:.0f} s)") from None
+                if not error.answered and not self._waiting:
+                    self._waiting = True
+                    log.warning("%s; waiting for it up to %.0f s", error, self.patience)
             await asyncio.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT)
 
@@ -187,7 +195,7 @@ class ServedEmbedder:
                     "base URL"
                 ) from None
             raise Unavailable(f"{self.endpoint}: {cause}", answered=not unreachable) from None
-        self._reached = True
+        self._reached, self._waiting = True, False
         if response.status != 200:
             wait = openai_format.retry_after(response.headers)
             raise self._error(response.status, payload, wait)
