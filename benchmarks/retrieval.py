@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import llmaug as la
+from llmaug import models
 from llmaug.retrieval.settings import Settings
 from llmaug.retrieval.vectors import VectorStore, key
 from llmaug.text import Text
@@ -97,12 +98,12 @@ def search(*, documents: int, queries: int, k: int, repeats: int) -> None:
 
 
 def encode(corpus: Path, *, documents: int, repeats: int) -> None:
-    """The first documents of a corpus with MiniLM: the store, and the model on the same batches."""
+    """The first documents of a corpus with MiniLM: the store, and the model on the same calls."""
     from sentence_transformers import SentenceTransformer
 
     embedder = la.embedder("minilm", device="cpu")
     embedder.encode(["warm"])
-    folder = str(la.models.where("minilm"))  # type: ignore[attr-defined]
+    folder = str(models.where("minilm"))
     model = SentenceTransformer(folder, device="cpu", local_files_only=True)
     from llmaug.retrieval.documents import contents
 
@@ -114,7 +115,7 @@ def encode(corpus: Path, *, documents: int, repeats: int) -> None:
         for start in range(0, len(texts), embedder.batch):
             model.encode(
                 texts[start : start + embedder.batch],
-                batch_size=embedder.batch,
+                batch_size=embedder.batch_size,
                 normalize_embeddings=True,
             )
 
@@ -199,12 +200,12 @@ def main() -> None:
     elif arguments.what == "search":
         search(
             documents=arguments.documents or 100_000,
-            queries=1024,
+            queries=256,
             k=arguments.k,
             repeats=arguments.repeats,
         )
     elif arguments.what == "encode":
-        encode(arguments.data, documents=arguments.documents or 600, repeats=arguments.repeats)
+        encode(arguments.data, documents=arguments.documents or 1024, repeats=arguments.repeats)
     else:
         evaluate(queries=1000, depth=1000, repeats=arguments.repeats)
 

@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from llmaug.cli import augment, demo, doctor, evaluate, index, models, search, show
+from llmaug.cli import (
+    augment,
+    demo,
+    doctor,
+    evaluate,
+    expand,
+    gate,
+    index,
+    models,
+    search,
+    show,
+)
 from llmaug.errors import LlmaugError
 
 app = typer.Typer(
@@ -23,7 +34,9 @@ app = typer.Typer(
 app.command("augment")(augment.augment)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("expand")(expand.expand)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(gate.app, name="gate")
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

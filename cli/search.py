@@ -6,11 +6,13 @@ import shutil
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmaug.cli import expanded_search as expansion
 from llmaug.errors import LlmaugError
 
 if TYPE_CHECKING:
@@ -48,11 +50,26 @@ def search(
     batch: Annotated[int, Option(min=1, help="queries searched at once")] = 256,
     threads: Annotated[int | None, Option(min=1, help="of FAISS")] = None,
     tag: Annotated[str, Option(help="name of the rankings, the last column")] = "llmaug",
+    expand: expansion.Expand = None,
+    expansions: expansion.ExpansionsFile = None,
+    combine: expansion.Combine = None,
+    gate: expansion.Gated = None,
+    lm: expansion.Lm = None,
+    judge: expansion.Judge = None,
+    base_url: expansion.BaseUrl = None,
+    lm_option: expansion.LmOption = None,
+    cache: expansion.RepliesFile = None,
+    seed: expansion.Seed = 0,
+    window: expansion.Window = None,
+    save_expansions: expansion.SaveExpansions = None,
+    explain: expansion.Explain = None,
 ) -> None:
     """Rank the documents of an index for every query.
 
     Example: `llmaug search scifact.index scifact/queries.jsonl -o run.trec --mode hybrid`, or
-    `llmaug search scifact.index -q "does vitamin D prevent falls"`
+    `llmaug search scifact.index -q "does vitamin D prevent falls"`, or with a language model:
+    `llmaug search scifact.index scifact -o run.trec --expand 'query2doc()' --lm chat:qwen3-8b
+    --combine 'mix(weight=0.5)' --gate 'learned(gate.json)'`
     """
     from llmaug.cli.stages import Stages
     from llmaug.retrieval.fuse import parse_fusion
@@ -63,9 +80,25 @@ def search(
 
     if (queries is None) == (not query):
         raise LlmaugError("give a file of queries, or -q QUERY")
-    if queries is not None and output is None:
+    if queries is not None and output is None and explain is None:
         raise LlmaugError("name a file for the rankings: -o run.trec, or -o - for stdout")
-    combine = parse_fusion(fusion)
+    expanding = expansion.asked_for(
+        expand=expand,
+        expansions=expansions,
+        lm=lm,
+        judge=judge,
+        base_url=base_url,
+        lm_option=lm_option,
+        combine=combine,
+        gate=gate,
+        cache=cache,
+        seed=seed,
+        window=window,
+        save_expansions=save_expansions,
+        explain=explain,
+        output=output,
+    )
+    fused = parse_fusion(fusion)
     asked = (
         read_queries(queries)
         if queries is not None
@@ -74,13 +107,22 @@ def search(
     index = Index.open(folder, embedder=embedder, device=device)
     mode = index.mode(mode)
     began = time.monotonic()
+    if expanding is not None and explain is not None:
+        with Stages() as shown:
+            told = expanding.explained(
+                index, asked, shown=shown, mode=mode, k=k or SHOWN, fusion=fused, depth=depth
+            )
+        print(told)
+        expanding.close()
+        return
     with Stages() as shown:
-        rankings = searched(
+        find = searched if expanding is None else partial(expanding.search, shown=shown)
+        rankings = find(
             index,
             asked,
             k=k or (100 if output else SHOWN),
             mode=mode,
-            fusion=combine,
+            fusion=fused,
             depth=depth,
             batch=batch,
             threads=threads,
@@ -89,6 +131,8 @@ def search(
     seconds = time.monotonic() - began
     if output is None:
         _show(index, asked, rankings)
+        if expanding is not None:
+            expanding.close()
         return
     with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
         path = Path(scratch) / "run.trec" if output == "-" else Path(output)
@@ -99,13 +143,15 @@ def search(
             sys.stdout.flush()
     none = sum(not ranking for ranking in rankings.values())
     print(
-        f"{len(asked):,} queries, {mode}{f' {combine}' if mode == 'hybrid' else ''}: "
+        f"{len(asked):,} queries, {mode}{f' {fused}' if mode == 'hybrid' else ''}: "
         f"{lines:,} hits in {seconds:,.1f} s ({len(asked) / max(seconds, 1e-9):,.0f} queries/s)"
         + (f"; {none:,} queries found nothing" if none else ""),
         file=sys.stderr,
     )
     if output != "-":
         print(f"written: {output}; next: llmaug evaluate {output} --qrels FILE", file=sys.stderr)
+    if expanding is not None:
+        expanding.close()
 
 
 def _show(index: Index, asked: dict[str, str], rankings: Rankings) -> None:

@@ -42,6 +42,12 @@ PUBLIC = {
     "evaluate": "llmaug.retrieval.measure",
     "fuse": "llmaug.retrieval.fuse",
     "parse": "llmaug.vocabulary",
+    "expand": "llmaug.retrieval.expansions",
+    "expander": "llmaug.retrieval.expander",
+    "search_expanded": "llmaug.retrieval.expand",
+    "read_expansions": "llmaug.retrieval.expansions",
+    "write_expansions": "llmaug.retrieval.expansions",
+    "predictors": "llmaug.retrieval.predictors",
     "read": "llmaug.text",
     "read_qrels": "llmaug.retrieval.qrels",
     "read_queries": "llmaug.retrieval.queries",
@@ -56,11 +62,14 @@ PUBLIC = {
         (
             "answer_first",
             "back_translate",
+            "choose",
             "clean",
+            "csqe",
             "decompose",
             "dedupe",
             "doc2query",
             "edit",
+            "feedback",
             "formalise",
             "generate",
             "genqr",
@@ -70,6 +79,7 @@ PUBLIC = {
             "join",
             "keep",
             "keywords",
+            "lamer",
             "length",
             "mugi",
             "multi_query",
@@ -78,12 +88,15 @@ PUBLIC = {
             "qa_expand",
             "query2doc",
             "query2e",
+            "reformer",
             "rewrite_query",
+            "rm3",
             "roundtrip",
             "similar",
             "simplify",
             "step_back",
             "stored",
+            "thinkqe",
         ),
         "llmaug.vocabulary",
     ),
@@ -107,12 +120,18 @@ if TYPE_CHECKING:
     from llmaug.retrieval.collection import Collection as Collection
     from llmaug.retrieval.compare import compare as compare
     from llmaug.retrieval.embed import embedder as embedder
+    from llmaug.retrieval.expand import search_expanded as search_expanded
+    from llmaug.retrieval.expander import expander as expander
+    from llmaug.retrieval.expansions import expand as expand
+    from llmaug.retrieval.expansions import read_expansions as read_expansions
+    from llmaug.retrieval.expansions import write_expansions as write_expansions
     from llmaug.retrieval.fuse import convex as convex
     from llmaug.retrieval.fuse import fuse as fuse
     from llmaug.retrieval.fuse import rrf as rrf
     from llmaug.retrieval.index import Index as Index
     from llmaug.retrieval.lexical import bm25 as bm25
     from llmaug.retrieval.measure import evaluate as evaluate
+    from llmaug.retrieval.predictors import predictors as predictors
     from llmaug.retrieval.qrels import read_qrels as read_qrels
     from llmaug.retrieval.qrels import write_qrels as write_qrels
     from llmaug.retrieval.queries import read_queries as read_queries
@@ -127,11 +146,14 @@ if TYPE_CHECKING:
     from llmaug.text import write as write
     from llmaug.vocabulary import answer_first as answer_first
     from llmaug.vocabulary import back_translate as back_translate
+    from llmaug.vocabulary import choose as choose
     from llmaug.vocabulary import clean as clean
+    from llmaug.vocabulary import csqe as csqe
     from llmaug.vocabulary import decompose as decompose
     from llmaug.vocabulary import dedupe as dedupe
     from llmaug.vocabulary import doc2query as doc2query
     from llmaug.vocabulary import edit as edit
+    from llmaug.vocabulary import feedback as feedback
     from llmaug.vocabulary import formalise as formalise
     from llmaug.vocabulary import generate as generate
     from llmaug.vocabulary import genqr as genqr
@@ -141,6 +163,7 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import join as join
     from llmaug.vocabulary import keep as keep
     from llmaug.vocabulary import keywords as keywords
+    from llmaug.vocabulary import lamer as lamer
     from llmaug.vocabulary import length as length
     from llmaug.vocabulary import mugi as mugi
     from llmaug.vocabulary import multi_query as multi_query
@@ -150,12 +173,15 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import qa_expand as qa_expand
     from llmaug.vocabulary import query2doc as query2doc
     from llmaug.vocabulary import query2e as query2e
+    from llmaug.vocabulary import reformer as reformer
     from llmaug.vocabulary import rewrite_query as rewrite_query
+    from llmaug.vocabulary import rm3 as rm3
     from llmaug.vocabulary import roundtrip as roundtrip
     from llmaug.vocabulary import similar as similar
     from llmaug.vocabulary import simplify as simplify
     from llmaug.vocabulary import step_back as step_back
     from llmaug.vocabulary import stored as stored
+    from llmaug.vocabulary import thinkqe as thinkqe
 
 
 def __getattr__(name: str) -> Any:

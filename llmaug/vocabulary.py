@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llmaug import notation
+from llmaug.methods.corpus_fed import csqe, lamer, reformer, thinkqe
 from llmaug.methods.documents import doc2query
 from llmaug.methods.queries import (
     answer_first,
@@ -20,8 +21,10 @@ from llmaug.methods.queries import (
 from llmaug.methods.query_rewrites import decompose, multi_query, rewrite_query, step_back
 from llmaug.methods.rewrite import back_translate, formalise, icr, paraphrase, simplify
 from llmaug.plan import Step
+from llmaug.steps.choose import Choose as choose
 from llmaug.steps.clean import Clean as clean
 from llmaug.steps.edit import Edit as edit
+from llmaug.steps.feedback import Feedback as feedback
 from llmaug.steps.filters import Dedupe as dedupe
 from llmaug.steps.filters import Length as length
 from llmaug.steps.filters import Similar as similar
@@ -29,6 +32,7 @@ from llmaug.steps.generate import Generate as generate
 from llmaug.steps.join import Join as join
 from llmaug.steps.keep import Keep as keep
 from llmaug.steps.passages import Passages as passages
+from llmaug.steps.rm3 import RM3 as rm3
 from llmaug.steps.roundtrip import Roundtrip as roundtrip
 from llmaug.steps.stored import Stored as stored
 
@@ -38,11 +42,14 @@ __all__ = [
     "STEPS",
     "answer_first",
     "back_translate",
+    "choose",
     "clean",
+    "csqe",
     "decompose",
     "dedupe",
     "doc2query",
     "edit",
+    "feedback",
     "formalise",
     "generate",
     "genqr",
@@ -52,6 +59,7 @@ __all__ = [
     "join",
     "keep",
     "keywords",
+    "lamer",
     "length",
     "mugi",
     "multi_query",
@@ -61,23 +69,29 @@ __all__ = [
     "qa_expand",
     "query2doc",
     "query2e",
+    "reformer",
     "rewrite_query",
+    "rm3",
     "roundtrip",
     "similar",
     "simplify",
     "step_back",
     "stored",
+    "thinkqe",
 ]
 
 STEPS: dict[str, Callable[..., Step]] = {
+    "choose": choose,
     "clean": clean,
     "dedupe": dedupe,
     "edit": edit,
+    "feedback": feedback,
     "generate": generate,
     "join": join,
     "keep": keep,
     "length": length,
     "passages": passages,
+    "rm3": rm3,
     "roundtrip": roundtrip,
     "similar": similar,
     "stored": stored,
@@ -85,6 +99,7 @@ STEPS: dict[str, Callable[..., Step]] = {
 METHODS: dict[str, Callable[..., Step]] = {
     "answer_first": answer_first,
     "back_translate": back_translate,
+    "csqe": csqe,
     "decompose": decompose,
     "doc2query": doc2query,
     "formalise": formalise,
@@ -93,15 +108,18 @@ METHODS: dict[str, Callable[..., Step]] = {
     "hyde": hyde,
     "icr": icr,
     "keywords": keywords,
+    "lamer": lamer,
     "mugi": mugi,
     "multi_query": multi_query,
     "paraphrase": paraphrase,
     "qa_expand": qa_expand,
     "query2doc": query2doc,
     "query2e": query2e,
+    "reformer": reformer,
     "rewrite_query": rewrite_query,
     "simplify": simplify,
     "step_back": step_back,
+    "thinkqe": thinkqe,
 }
 NAMES = {**STEPS, **METHODS}
 

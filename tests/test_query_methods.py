@@ -148,6 +148,27 @@ def test_a_list_is_dropped_where_a_passage_was_asked_for(plan: str, bad: str) ->
     assert reasons["list"] >= 1
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("β", "Beta is the second letter of the Greek alphabet."),
+        ("α-synuclein", "Its aggregates are found in Parkinson's disease."),
+        ("東京の人口", "とうきょうには約千四百万人が住んでいる。"),
+        ("Москва население", "В столице живёт около 13 миллионов человек."),
+        ("what does 東京 mean", "東京"),
+        (QUERY, "Sarkopenie: Studien fanden eine geringere Griffkraft unter Statinen."),
+        (QUERY, "In 2012, 1.5 % of 2,000 patients had weak legs (95 % CI 1. to 2.)."),
+        ("I'm not sure which bank to use", "I'm not sure that it matters: fees are alike."),
+        (QUERY, "I don't have a statin to recommend, but fluvastatin weakens least."),
+        ("x " * 2_000, "The letter x."),
+    ],
+)
+def test_a_good_answer_is_kept_as_it_is(query: str, answer: str) -> None:
+    texts, reasons = outcome("hyde(n=1)", answer, query)
+    assert texts == [answer]
+    assert not reasons
+
+
 @pytest.mark.parametrize("plan", PROSE)
 def test_a_passage_that_was_cut_off_is_dropped(plan: str) -> None:
     texts, reasons = outcome(plan, Reply(PASSAGE, "length", 9, 9))
@@ -218,7 +239,6 @@ def test_qa_expand_hands_questions_and_answers_on() -> None:
         ("query2doc(style='cot', examples='pairs.jsonl')", "shows no examples"),
         ("query2doc(examples='absent.jsonl')", "absent.jsonl cannot be read"),
         ("multi_query(n=0)", "n must be a whole number from 1 to 20"),
-        ("hyde(n=0)", "n must be a whole number"),
         ("hyde() >> clean(asked='item')", "did you mean items?"),
     ],
 )

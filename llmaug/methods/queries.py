@@ -52,10 +52,11 @@ def query2doc(
 ) -> Step:
     """A passage that answers the query.
 
-    Wang et al. 2023, query2doc (arXiv 2303.07678), section 2, at temperature 1. `examples` is a
-    file of texts, each a query with its passage, of which `k` are shown. Departs in that without
-    them it is zero-shot (Jagerman et al. 2023, arXiv 2305.03653, Q2D/ZS), that all queries see
-    the same draw, and that the passage has about 80 words (there 128 tokens, cut where they end).
+    Wang et al. 2023, query2doc (arXiv 2303.07678), section 2. `examples` is a file of texts, each
+    a query with its passage, of which `k` are shown. Departs in that without them it is zero-shot
+    (Jagerman et al. 2023, arXiv 2305.03653, Q2D/ZS), that all queries see the same draw, that the
+    passage has about 80 words (there 128 tokens, cut where they end), and in its temperature (0.7
+    here, 1 there, at which small models write noise).
 
     `style="cot"` asks for the reasons before the answer (Jagerman et al. 2023, section 3, CoT,
     by chat models in place of Flan models; zero-shot as there).
@@ -102,9 +103,10 @@ def qa_expand(*, temperature: float | None = None) -> Step:
     """Answers to three questions about the query, filtered and rewritten: three calls.
 
     Seo et al. 2025, QA-Expand (arXiv 2502.08557), section 3: questions, pseudo-answers, and a
-    feedback model that selects and rewrites; one text an answer that is kept. Departs in lists
-    of lines in place of JSON. Where the questions or the answers are dropped (a refusal, a reply
-    that was cut off), the next call works with what there is.
+    feedback model that selects and rewrites; one text an answer that is kept. Departs in numbered
+    lines in place of JSON, and in that the second call sees the query too. Where the questions
+    or the answers are dropped (a refusal, a reply that was cut off), the next call works with
+    what there is.
     """
     asked = Generate("qa_questions", temperature=temperature) >> Clean()
     answered = Generate("qa_answers", temperature=temperature) >> Clean()
@@ -159,7 +161,7 @@ def genqr(*, n: int = 1, temperature: float | None = None) -> Step:
 
 @method
 def genqr_ensemble(*, temperature: float | None = None) -> Step:
-    """Expansion terms by ten instructions that say the same, one text an instruction: ten calls.
+    """Expansion terms by ten instructions to the same end, one text an instruction: ten calls.
 
     Dhole and Agichtein 2024, GenQREnsemble (arXiv 2404.03746), section 3, at temperature 0.92.
     Departs in the instructions, which are ours; the terms of each stay apart, so that they can

@@ -96,8 +96,7 @@ def read_expansions(path: str | Path) -> Expansions:
             queries[id] = texts[0]
             continue
         expansions[id] += texts
-        if not ours:
-            queries.setdefault(id, str(row.get("query") or ""))
+        queries.setdefault(id, str(row.get("query") or ""))
     if not expansions:
         raise wrong(source, 1, "the file holds no expansions")
     return {id: usable(texts, query=queries.get(id, "")) for id, texts in expansions.items()}

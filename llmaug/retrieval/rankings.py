@@ -148,7 +148,7 @@ def _scores(written: list[str]) -> list[float] | None:
         scores = orjson.loads(f"[{','.join(written)}]")
         kinds = set(map(type, scores))
         if len(scores) == len(written) and kinds <= {float, int}:
-            return list(map(float, scores)) if int in kinds else scores  # type: ignore[no-any-return]
+            return list(map(float, scores)) if int in kinds else scores
     except ValueError:
         pass
     return list(map(float, written)) if all(map(_is_finite, written)) else None

@@ -40,8 +40,8 @@ class SentenceEmbedder:
     """A sentence-transformers folder, loaded at the first `encode`; nothing is written into it.
 
     The fingerprint is of every file that the model reads, the documents' prompt and the backend,
-    and is taken without loading the model. With the backend onnx or openvino and no exported weights
-    in the folder, the model is exported at every loading.
+    and is taken without loading the model. With the backend onnx or openvino and no exported
+    weights in the folder, the model is exported at every loading.
     """
 
     def __init__(
