@@ -1,12 +1,12 @@
 """Query expansion on stored expansions of SciFact's queries, and by a small model on Cranfield.
 
     python -m benchmarks.expansion EXPANSIONS SCIFACT INDEX --vectors FOLDER --plot gate.png
-    python -m benchmarks.expansion --llm CRANFIELD INDEX --replies replies.sqlite
+    python -m benchmarks.expansion --llm CRANFIELD INDEX --written FOLDER
 
 EXPANSIONS: a folder of files by QueryGym or `llmaug expand`, the same queries in each. SCIFACT and
 CRANFIELD: folders in BEIR's format. INDEX: what `llmaug index` made of it with MiniLM. What is
-encoded is kept in the folder of `--vectors`, what the model writes in the file of `--replies`, so
-that a second run costs neither.
+encoded is kept in the folder of `--vectors`, what the model writes in that of `--written`, so that
+a second run costs neither.
 """
 
 from __future__ import annotations
@@ -129,16 +129,16 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="a folder for what is encoded")
     parser.add_argument("--plot", type=Path, help="a picture of the gate")
     parser.add_argument("--llm", action="store_true", help="a small model, on CRANFIELD INDEX")
-    parser.add_argument("--replies", type=Path, help="an SQLite file for what the model writes")
+    parser.add_argument("--written", type=Path, help="a folder for what the model writes")
     parser.add_argument("--queries", type=int, help="no more than so many, drawn with seed 0")
     arguments = parser.parse_args()
     if len(arguments.paths) != (2 if arguments.llm else 3):
         parser.error("give EXPANSIONS SCIFACT INDEX, or --llm CRANFIELD INDEX")
-    needed = "replies" if arguments.llm else "vectors"
+    needed = "written" if arguments.llm else "vectors"
     if getattr(arguments, needed) is None:
         parser.error(f"give --{needed}")
     if arguments.llm:
-        expansion_llm.run(*arguments.paths, replies=arguments.replies, queries=arguments.queries)
+        expansion_llm.run(*arguments.paths, folder=arguments.written, queries=arguments.queries)
     else:
         stored(*arguments.paths, vectors=arguments.vectors, plot=arguments.plot)
 

@@ -26,7 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llmaug.retrieval.vectors import PROBE, VectorStore, key
+from llmaug.retrieval.vector_file import Shape
+from llmaug.retrieval.vector_manifest import PROBE
+from llmaug.retrieval.vectors import VectorStore, key
 
 TEXTS, BATCH, DIMENSION = 3_000, 32, 64
 LATENCY = 0.005  # seconds a batch
@@ -112,7 +114,7 @@ def one_run(folder: Path, *, rng: random.Random) -> Count:
         process.wait()
         if (store / "keys.bin").exists():
             vectors, keys = ((store / f"{name}.bin").stat().st_size for name in ("vectors", "keys"))
-            torn += vectors // (4 * DIMENSION) != keys / 16
+            torn += vectors // Shape(DIMENSION, "float32").row_bytes != keys / 16
     assert start(folder).wait() == 0
     times: dict[str, int] = {}
     last: dict[int, list[str]] = {}

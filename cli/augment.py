@@ -10,11 +10,14 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llmaug.errors import LlmaugError, PlanError
+
+if TYPE_CHECKING:
+    from llmaug.request import Embedder
 
 Option = typer.Option
 
@@ -39,7 +42,13 @@ def augment(
     ] = None,
     text: Annotated[str | None, Option(help="field that holds the text")] = None,
     id: Annotated[str | None, Option(help="field that holds the id")] = None,
-    embedder: Annotated[str | None, Option(help="model for similar(): minilm, or a folder")] = None,
+    embedder: Annotated[
+        str | None, Option(help="model for similar(): minilm, a folder, served:MODEL")
+    ] = None,
+    embedder_url: Annotated[
+        str | None,
+        Option(help="address of the server, where --embedder or --index has a served one"),
+    ] = None,
     index: Annotated[
         Path | None, Option(help="index for roundtrip() and passages(), made by llmaug index")
     ] = None,
@@ -101,16 +110,11 @@ def augment(
             from llmaug.backends.replay import RecordingBackend
 
             models = {role: RecordingBackend(model, record) for role, model in models.items()}
-        if embedder is not None:
-            from llmaug.retrieval.embed import embedder as embedder_named
-
-            encoder = embedder_named(embedder)
-        else:
-            encoder = None
+        encoder = _embedder(embedder, embedder_url, index=index)
         if index is not None:
             from llmaug.retrieval.index import Index
 
-            searched = Index.open(index)
+            searched = Index.open(index, base_url=embedder_url)
         else:
             searched = None
         job = Job(
@@ -163,6 +167,18 @@ def _address(spec: str, base_url: str | None, specs: Mapping[str, str]) -> dict[
     if base_url is not None and not any(one.startswith(served) for one in specs.values()):
         raise PlanError("--base-url is for --lm chat:MODEL; nothing here asks a server")
     return {"base_url": base_url} if base_url is not None and spec.startswith(served) else {}
+
+
+def _embedder(name: str | None, base_url: str | None, *, index: Path | None) -> Embedder | None:
+    """The embedder of --embedder; --embedder-url may also be for that of an index."""
+    served = name is not None and name.startswith(("served:", "openai:"))
+    if base_url is not None and not served and index is None:
+        raise PlanError("--embedder-url is for --embedder served:MODEL or --index")
+    if name is None:
+        return None
+    from llmaug.retrieval.embed import embedder
+
+    return embedder(name, base_url=base_url if served else None)
 
 
 def _options(role: str, given: list[str] | None) -> dict[str, Any]:

@@ -16,7 +16,10 @@ def doctor(
     ] = None,
     embedder: Annotated[
         str | None,
-        typer.Option("--embedder", help="Also load this embedder (a short name or a folder)."),
+        typer.Option(
+            "--embedder",
+            help="Also load this embedder: minilm, a folder or hub name, served:MODEL.",
+        ),
     ] = None,
 ) -> None:
     """Show what is installed, which models are here, and whether a server answers.

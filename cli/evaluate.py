@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmaug.cli.evaluation_tables import printable, show
-from llmaug.errors import LlmaugError, PlanError, TextError, did_you_mean
+from llmaug.errors import LlmaugError, OutputError, PlanError, TextError, did_you_mean
 
 if TYPE_CHECKING:
     from llmaug.retrieval.comparison import Comparison
@@ -29,7 +29,8 @@ def evaluate(
         list[str], typer.Argument(metavar="RUN...", help="files of rankings in TREC run format")
     ],
     qrels: Annotated[
-        Path, Option(help="judgements: a TREC or BEIR file, or a BEIR folder (see --split)")
+        str,
+        Option(help="judgements: TREC or BEIR file, BEIR folder (see --split), irds:NAME, hf:NAME"),
     ],
     measure: Annotated[
         list[str] | None,
@@ -64,8 +65,8 @@ def evaluate(
     --baseline bm25.trec`
     """
     from llmaug.retrieval import measure as retrieval_measure
+    from llmaug.retrieval.collection import named_qrels
     from llmaug.retrieval.compare import compare_evaluations
-    from llmaug.retrieval.qrels import read_qrels
 
     if averaging not in retrieval_measure.AVERAGING:
         known = did_you_mean(averaging, retrieval_measure.AVERAGING)
@@ -78,8 +79,12 @@ def evaluate(
     against = find_baseline(baseline, paths) if baseline is not None else None
     if against is not None and against not in paths:
         paths.insert(0, against)
+    if per_query is not None:
+        file = f"{split or 'test'}.tsv"
+        folders = [Path(qrels), Path(qrels, "qrels")]
+        _check_kept(per_query, [*paths, qrels, *(Path(folder, file) for folder in folders)])
     names = dict(zip(paths, short_names(paths), strict=True))
-    judgements = read_qrels(_qrels_file(qrels, split))
+    judgements = named_qrels(qrels, split=split)
     evaluations = {
         names[path]: retrieval_measure.evaluate(path, judgements, measures, averaging=averaging)
         for path in paths
@@ -178,18 +183,11 @@ def _check_measure(text: str) -> None:
     parse_measure(text)
 
 
-def _qrels_file(path: Path, split: str | None) -> Path:
-    """The file of judgements, found in a BEIR folder by its split."""
-    if not path.is_dir():
-        if split is not None:
-            raise TextError(f"--split {split} is for a BEIR folder, and {path} is none; leave it")
-        return path
-    folder = path / "qrels" if (path / "qrels").is_dir() else path
-    found = {file.name.partition(".tsv")[0]: file for file in sorted(folder.glob("*.tsv*"))}
-    wanted = split or "test"
-    if wanted not in found:
-        raise TextError(f"{folder} has no split {wanted}; {did_you_mean(wanted, found)}")
-    return found[wanted]
+def _check_kept(output: Path, read: Sequence[str | Path]) -> None:
+    """Raise `OutputError` where the output would replace what is read."""
+    for path in read:
+        if os.path.realpath(output) == os.path.realpath(path):
+            raise OutputError(f"--per-query {output} would replace what is read; name another file")
 
 
 def _query_values(evaluations: Mapping[str, Evaluation]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmaug.errors import LlmaugError, RetrievalError
+from llmaug.errors import OutputError, PlanError
 
 if TYPE_CHECKING:
     from llmaug.request import Embedder
-    from llmaug.retrieval.index import Index
+    from llmaug.retrieval.collection import Collection
+    from llmaug.retrieval.settings import Settings
 
 Option = typer.Option
 
@@ -26,19 +28,32 @@ def index(
     ],
     output: Annotated[Path, Option("--output", "-o", help="folder of the index")],
     embedder: Annotated[
-        str, Option(help="minilm, a sentence-transformers folder, served:MODEL; none for BM25 only")
-    ] = "minilm",
-    lexical: Annotated[str, Option(help="BM25 settings; none for dense only")] = "bm25()",
+        str | None,
+        Option(
+            help="minilm, a sentence-transformers folder or hub name, served:MODEL; none for BM25 "
+            "only "
+            "[default: minilm]"
+        ),
+    ] = None,
+    lexical: Annotated[
+        str | None, Option(help="BM25 settings; none for dense only [default: bm25()]")
+    ] = None,
     factory: Annotated[
-        str, Option(help="auto, Flat, HNSW32, IVF1024,Flat or any FAISS index description")
-    ] = "auto",
+        str | None,
+        Option(help="Flat, HNSW32, IVF1024,Flat, any FAISS index description [default: auto]"),
+    ] = None,
     memory: Annotated[
         str | None, Option(help="what the index may take in memory, e.g. 8GB (for auto)")
     ] = None,
     min_recall: Annotated[
         float | None, Option(help="search as widely as this recall needs, e.g. 0.95")
     ] = None,
-    dtype: Annotated[str, Option(help="of the stored vectors: float32, or float16")] = "float32",
+    queries: Annotated[
+        str | None, Option(help="queries by which recall is measured, instead of the corpus's own")
+    ] = None,
+    dtype: Annotated[
+        str | None, Option(help="of the stored vectors: float16, or float32 [default: float32]")
+    ] = None,
     vectors: Annotated[
         Path | None, Option(help="a vector store elsewhere, which several indexes may share")
     ] = None,
@@ -54,12 +69,17 @@ def index(
     limit: Annotated[int | None, Option(min=1, help="only the first N documents")] = None,
     query_prompt: Annotated[str | None, Option(help="put before each query")] = None,
     document_prompt: Annotated[str | None, Option(help="put before each document")] = None,
-    embed_backend: Annotated[str, Option(help="torch, onnx or openvino")] = "torch",
-    base_url: Annotated[str | None, Option(help="address of the server for served:MODEL")] = None,
+    embed_backend: Annotated[
+        str | None, Option(help="torch, onnx or openvino [default: torch]")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        Option("--base-url", "--embedder-url", help="address of the server for served:MODEL"),
+    ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, …; a GPU where there is one")] = None,
     batch: Annotated[int | None, Option(min=1, help="documents encoded at once")] = None,
     threads: Annotated[int | None, Option(min=1, help="of FAISS")] = None,
-    seed: Annotated[int, Option(help="of clustering and samples")] = 1234,
+    seed: Annotated[int | None, Option(help="of clustering and samples [default: 1234]")] = None,
     fresh: Annotated[bool, Option("--fresh", help="throw away vectors made before")] = False,
 ) -> None:
     """Encode a corpus once, index it under FAISS and BM25, and say how exact the index is.
@@ -69,115 +89,105 @@ def index(
 
     Example: `llmaug index scifact/ -o scifact.index --embedder minilm`
     """
+    given = {
+        option: value
+        for option, value in locals().items()
+        if value is not None and value is not False
+    }
+    from llmaug.cli.index_account import account, findings
+    from llmaug.cli.index_changes import changed, chosen_change
     from llmaug.cli.stages import Stages
     from llmaug.retrieval.index import Index
 
-    if add + delete + merge > 1:
-        raise RetrievalError("give one of --add, --delete and --merge")
+    change = chosen_change(given)
+    _check_folders(output, vectors)
     began = time.monotonic()
-    options: dict[str, Any] = {
-        "device": device,
-        "backend": embed_backend,
-        "query_prompt": query_prompt,
-        "document_prompt": document_prompt,
-    }
-    if base_url is not None:
-        options["base_url"] = base_url
-    if batch is not None:
-        options["batch_size"] = batch
+    if change is not None:
+        with Stages() as shown:
+            made = changed(change, corpus, output, given=given, progress=shown.update)
+        for line in account(made, time.monotonic() - began, deleting=delete):
+            print(line, file=sys.stderr)
+        return
+    if len(corpus) != 1:
+        raise PlanError("name one corpus, or several indexes with --merge")
+    settings, encoder = _settings(given), _embedder(given)
     with Stages() as shown:
-        if delete:
-            made = Index.open(output).delete(_ids(corpus), progress=shown.update)
-        elif add:
-            made = Index.open(output, device=device)
-            for name in corpus:
-                made = made.add(_documents(name, text, id, limit), progress=shown.update)
-        elif merge:
-            made = Index.merge(corpus, output, progress=shown.update)
-        else:
-            if len(corpus) != 1:
-                raise RetrievalError("name one corpus, or several indexes with --merge")
-            made = Index.build(
-                _documents(corpus[0], text, id, limit),
-                output,
-                embedder=_embedder(embedder, options),
-                settings=_settings(
-                    factory, memory, min_recall, dtype, lexical, seed=seed, threads=threads
-                ),
-                vectors=vectors,
-                fresh=fresh,
-                progress=shown.update,
-            )
+        collection = _collection(corpus[0], given)
+        made = Index.build(
+            _with_queries(collection, queries),
+            output,
+            embedder=encoder,
+            settings=settings,
+            vectors=vectors,
+            fresh=fresh,
+            progress=shown.update,
+        )
     for line in account(made, time.monotonic() - began):
+        print(line, file=sys.stderr)
+    # With a limit, most judgements are of documents that were left out on purpose.
+    for line in findings(collection) if limit is None else ():
         print(line, file=sys.stderr)
 
 
-def account(made: Index, seconds: float) -> list[str]:
-    """What was built, how exact it is, and how fast."""
-    from llmaug.retrieval.ann_recall import Recall
-
-    about = made.about
-    empty = f" ({about['empty']:,} of them empty)" if about["empty"] else ""
-    lines = [f"{about['documents']:,} documents{empty} in {seconds:,.1f} s"]
-    if dense := about["dense"]:
-        effort = f", {dense['effort_name']} {dense['effort']}" if dense["effort_name"] else ""
-        lines.append(
-            f"dense: {dense['embedder']['name']}, {dense['dimension']} dimensions, "
-            f"{dense['encoded']:,} texts encoded now; {dense['factory']}{effort}"
-        )
-        lines.append(str(Recall(**dense["recall"])))
-    if about["lexical"]:
-        lines.append(f"words: {about['lexical']['settings']}")
-    lines.append(f"written: {made.folder}; next: llmaug search {made.folder} QUERIES -o run.trec")
-    return lines
+def _check_folders(output: Path, vectors: Path | None) -> None:
+    if str(output) == "-":
+        raise OutputError("an index is a folder and cannot go to standard output; name one with -o")
+    if vectors is not None and os.path.realpath(output) == os.path.realpath(vectors):
+        raise OutputError(f"-o and --vectors are the same folder, {output}; name two")
 
 
-def _documents(name: str, text: str | None, id: str | None, limit: int | None) -> Any:
+def _collection(name: str, given: dict[str, Any]) -> Collection:
     from llmaug.retrieval.collection import Collection
 
-    return Collection.read(name, text=text, id=id, limit=limit)
+    fields: dict[str, Any] = {field: given.get(field) for field in ("text", "id", "limit")}
+    return Collection.read(name, **fields)
 
 
-def _embedder(name: str, options: dict[str, Any]) -> Embedder | None:
+def _with_queries(collection: Collection, queries: str | None) -> Collection:
+    """The collection with the queries of a file, if one is named, instead of its own."""
+    import dataclasses
+
+    from llmaug.retrieval.collection import named_queries
+
+    if queries is None:
+        return collection
+    return dataclasses.replace(collection, queries=named_queries(queries))
+
+
+def _embedder(given: dict[str, Any]) -> Embedder | None:
     from llmaug.retrieval.embed import embedder
 
-    return None if name == "none" else embedder(name, **options)
+    name = given.get("embedder", "minilm")
+    options = {
+        "device": "device",
+        "embed_backend": "backend",
+        "query_prompt": "query_prompt",
+        "document_prompt": "document_prompt",
+        "base_url": "base_url",
+        "batch": "batch_size",
+    }
+    chosen = {options[option]: given[option] for option in options if option in given}
+    return None if name == "none" else embedder(name, **chosen)
 
 
-def _settings(
-    factory: str,
-    memory: str | None,
-    min_recall: float | None,
-    dtype: str,
-    lexical: str,
-    *,
-    seed: int,
-    threads: int | None,
-) -> Any:
+def _settings(given: dict[str, Any]) -> Settings:
     from llmaug.retrieval.lexical import parse_bm25
     from llmaug.retrieval.settings import Settings
 
-    return Settings(
-        factory=factory,
-        memory=_bytes(memory) if memory else None,
-        min_recall=min_recall,
-        dtype=dtype,
-        lexical=None if lexical == "none" else parse_bm25(lexical),
-        seed=seed,
-        threads=threads,
-    )
+    plain = ("factory", "min_recall", "dtype", "seed", "threads")
+    chosen: dict[str, Any] = {option: given[option] for option in plain if option in given}
+    if "memory" in given:
+        chosen["memory"] = _bytes(given["memory"])
+    if "lexical" in given:
+        lexical = given["lexical"]
+        chosen["lexical"] = None if lexical == "none" else parse_bm25(lexical)
+    return Settings(**chosen)
 
 
 def _bytes(size: str) -> int:
     """A size such as 8GB or 500 MB, in bytes."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", size, re.IGNORECASE)
-    if not found:
-        raise LlmaugError(f"--memory {size}: write it like 8GB")
-    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
-
-
-def _ids(given: list[str]) -> list[str]:
-    """Document ids: those of a file, one a line, or the words themselves."""
-    if len(given) == 1 and Path(given[0]).is_file():
-        return Path(given[0]).read_text(encoding="utf-8").split()
-    return given
+    count = int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " ")) if found else 0
+    if count < 1:
+        raise PlanError(f"--memory {size!r}: write it like 8GB")
+    return count

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmaug.cli import expanded_search as expansion
-from llmaug.errors import LlmaugError
 
 if TYPE_CHECKING:
     from llmaug.retrieval.index import Index
@@ -27,7 +26,9 @@ def search(
     folder: Annotated[Path, typer.Argument(help="an index that `llmaug index` made")],
     queries: Annotated[
         str | None,
-        typer.Argument(help="file of queries: BEIR folder, JSONL, TSV, CSV, TREC topics, text"),
+        typer.Argument(
+            help="file (JSONL, TSV, CSV, TREC topics, text), BEIR folder, irds:NAME, hf:NAME"
+        ),
     ] = None,
     output: Annotated[
         str | None, Option("--output", "-o", help="file for the rankings in TREC format; - stdout")
@@ -40,11 +41,20 @@ def search(
     ] = None,
     k: Annotated[int | None, Option("-k", min=1, help="documents for each query (100)")] = None,
     fusion: Annotated[
-        str, Option(help="how hybrid combines: rrf(k=60), convex(weight=0.5, scale='minmax'), …")
-    ] = "rrf()",
-    depth: Annotated[int, Option(min=1, help="hits of each side that a fusion sees")] = 1000,
+        str | None,
+        Option(help="how hybrid combines: convex(weight=0.5, scale='minmax'), … [default: rrf()]"),
+    ] = None,
+    depth: Annotated[
+        int | None, Option(min=1, help="hits of each side that a fusion sees [default: 1000]")
+    ] = None,
     embedder: Annotated[
-        str | None, Option(help="where the embedder is now, if not where the index says")
+        str | None,
+        Option(
+            help="where the embedder is now, if not where the index says: a folder, served:MODEL"
+        ),
+    ] = None,
+    embedder_url: Annotated[
+        str | None, Option(help="address of the server, where the embedder is a served one")
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, …")] = None,
     batch: Annotated[int, Option(min=1, help="queries searched at once")] = 256,
@@ -71,17 +81,19 @@ def search(
     `llmaug search scifact.index scifact -o run.trec --expand 'query2doc()' --lm chat:qwen3-8b
     --combine 'mix(weight=0.5)' --gate 'learned(gate.json)'`
     """
+    from llmaug.cli import search_checks
+    from llmaug.cli.evaluation_tables import printable
     from llmaug.cli.stages import Stages
+    from llmaug.retrieval.collection import named_queries
     from llmaug.retrieval.fuse import parse_fusion
     from llmaug.retrieval.index import Index
-    from llmaug.retrieval.queries import read_queries
-    from llmaug.retrieval.rankings import write_rankings
+    from llmaug.retrieval.index_reader import DEPTH
     from llmaug.retrieval.search import search as searched
 
-    if (queries is None) == (not query):
-        raise LlmaugError("give a file of queries, or -q QUERY")
-    if queries is not None and output is None and explain is None:
-        raise LlmaugError("name a file for the rankings: -o run.trec, or -o - for stdout")
+    search_checks.check_asked(queries, query, output, explain=explain)
+    search_checks.check_output(
+        output, folder, tag=tag, read=[queries, expansions, cache, save_expansions]
+    )
     expanding = expansion.asked_for(
         expand=expand,
         expansions=expansions,
@@ -98,21 +110,25 @@ def search(
         explain=explain,
         output=output,
     )
-    fused = parse_fusion(fusion)
+    fused = parse_fusion(fusion or "rrf()")
     asked = (
-        read_queries(queries)
+        named_queries(queries)
         if queries is not None
         else {f"q{number}": text for number, text in enumerate(query or [], 1)}
     )
-    index = Index.open(folder, embedder=embedder, device=device)
+    index = Index.open(folder, embedder=embedder, device=device, base_url=embedder_url)
     mode = index.mode(mode)
+    search_checks.check_fusion(fusion, depth, mode=mode, expanding=expanding)
+    depth = depth or DEPTH
+    if mode != "bm25":
+        _ = index.embedder  # loaded before the clock starts
     began = time.monotonic()
     if expanding is not None and explain is not None:
         with Stages() as shown:
             told = expanding.explained(
                 index, asked, shown=shown, mode=mode, k=k or SHOWN, fusion=fused, depth=depth
             )
-        print(told)
+        print("\n".join(map(printable, told.split("\n"))))
         expanding.close()
         return
     with Stages() as shown:
@@ -134,13 +150,7 @@ def search(
         if expanding is not None:
             expanding.close()
         return
-    with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
-        path = Path(scratch) / "run.trec" if output == "-" else Path(output)
-        lines = write_rankings(path, rankings, tag=tag)
-        if output == "-":
-            with path.open("rb") as made:
-                shutil.copyfileobj(made, sys.stdout.buffer)
-            sys.stdout.flush()
+    lines = _write(rankings, output, tag=tag)
     none = sum(not ranking for ranking in rankings.values())
     print(
         f"{len(asked):,} queries, {mode}{f' {fused}' if mode == 'hybrid' else ''}: "
@@ -154,25 +164,47 @@ def search(
         expanding.close()
 
 
+def _write(rankings: Rankings, output: str, *, tag: str) -> int:
+    from llmaug.retrieval.rankings import write_rankings
+
+    if output != "-":
+        return write_rankings(output, rankings, tag=tag)
+    with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
+        path = Path(scratch) / "run.trec"
+        lines = write_rankings(path, rankings, tag=tag)
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, sys.stdout.buffer)
+        sys.stdout.flush()
+    return lines
+
+
 def _show(index: Index, asked: dict[str, str], rankings: Rankings) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from llmaug.cli.evaluation_tables import printable
+
+    def line(text: str) -> str:
+        shown: str = printable(" ".join(text.split()))
+        return shown
+
     console = Console()
     for id, ranking in rankings.items():
         table = Table(
-            title=Text(asked[id]), title_justify="left", box=None, pad_edge=False, expand=True
+            title=Text(line(asked[id])), title_justify="left", box=None, pad_edge=False, expand=True
         )
         table.add_column("score", justify="right", min_width=7)
         table.add_column(
-            "id", overflow="fold", min_width=min(24, max(map(len, ranking), default=2))
+            "id",
+            overflow="fold",
+            min_width=min(24, max((len(line(document)) for document in ranking), default=2)),
         )
         table.add_column("document", overflow="ellipsis", no_wrap=True, ratio=1)
         for document, score in ranking.items():
             found = index.document(document)
             shown = " · ".join(part for part in (found.meta.get("title"), found.text) if part)
-            table.add_row(f"{score:.4f}", Text(document), Text(" ".join(shown.split())[:300]))
+            table.add_row(f"{score:.4f}", Text(line(document)), Text(line(shown)[:300]))
         console.print(table)
         if not ranking:
             console.print("nothing found")

@@ -1,4 +1,4 @@
-"""`llmaug show`: what a plan can be made of."""
+"""`llmaug show`: what a plan can be made of, and what an index is."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import typer
 
 from llmaug.errors import LlmaugError, did_you_mean
 
-WHAT = ("methods", "steps", "prompts", "backends", "prompt")
+WHAT = ("methods", "steps", "prompts", "backends", "prompt", "index")
 
 
 def show(
     what: Annotated[str, typer.Argument(help=", ".join(WHAT))],
-    name: Annotated[str, typer.Argument(help="with `prompt`: which one")] = "",
+    name: Annotated[
+        str, typer.Argument(help="with `prompt`: which one; with `index`: its folder")
+    ] = "",
 ) -> None:
-    """List methods, steps, prompts or backends, or print one prompt file.
+    """List methods, steps, prompts or backends, print one prompt file, or say what an index is.
 
-    Example: `llmaug show prompt paraphrase`
+    Example: `llmaug show prompt paraphrase`, `llmaug show index scifact.index`
     """
     if what not in WHAT:
         raise LlmaugError(f"nothing to show called {what!r}; {did_you_mean(what, WHAT)}")
     if what == "prompt":
         _prompt(name)
+    elif what == "index":
+        _index(name)
     elif what == "prompts":
         _prompts()
     elif what == "backends":
@@ -42,6 +46,16 @@ def _prompt(name: str) -> None:
     if loaded is None:
         raise LlmaugError(f"which prompt? one of {', '.join(prompt.shipped())}")
     print(f"# {loaded.path}  fingerprint {loaded.fingerprint}\n{loaded.text.strip()}")
+
+
+def _index(name: str) -> None:
+    from llmaug.cli.index_account import described
+    from llmaug.retrieval.index import Index
+
+    if not name:
+        raise LlmaugError("which index? name its folder: llmaug show index DIR")
+    for line in described(Index.open(name)):
+        print(line)
 
 
 def _prompts() -> None:

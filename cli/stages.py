@@ -37,10 +37,11 @@ class Stages:
             transient=True,
         )
         self.tasks: dict[str, tuple[TaskID, float]] = {}
-        self.printed = time.monotonic()
+        self.printed = self.told = time.monotonic()
 
     def __enter__(self) -> Stages:
         self.bar.start()
+        self.told = time.monotonic()
         return self
 
     def __exit__(
@@ -52,11 +53,16 @@ class Stages:
         self.bar.stop()
 
     def update(self, stage: str, done: int, total: int | None) -> None:
+        """Show how far a stage is, which began when the one before was last told of.
+
+        What it had done before it was first told of is work like any other and took its time.
+        """
         now = time.monotonic()
         if stage not in self.tasks:
-            self.tasks[stage] = (self.bar.add_task(stage, total=total, rate=""), now)
+            self.tasks[stage] = (self.bar.add_task(stage, total=total, rate=""), self.told)
         task, began = self.tasks[stage]
-        rate = f"{done / max(now - began, 1e-9):,.0f}/s" if now > began else ""
+        self.told = now
+        rate = f"{done / max(now - began, 1e-9):,.0f}/s" if done else ""
         self.bar.update(task, completed=done, total=total, rate=rate)
         if not self.console.is_terminal and now - self.printed >= PLAIN:
             self.printed = now

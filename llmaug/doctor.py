@@ -48,7 +48,7 @@ def examine(base_url: str | None = None, *, embedder: str | None = None) -> list
         cache_folder(),
     ]
     if embedder:
-        findings.append(embedding(embedder))
+        findings.append(embedding(embedder, base_url=base_url))
     if base_url:
         findings.append(asyncio.run(server(base_url)))
     return findings
@@ -137,13 +137,13 @@ def cache_folder() -> Finding:
     return Finding("cache folder", "good", found)
 
 
-def embedding(name: str) -> Finding:
-    """Whether an embedder loads and embeds a sentence."""
+def embedding(name: str, *, base_url: str | None = None) -> Finding:
+    """Whether an embedder loads and embeds a sentence; `base_url` is where a served one is."""
     from llmaug.retrieval.embed import embedder
 
     about = f"embedder {name}"
     try:
-        chosen = embedder(name)
+        chosen = embedder(name, base_url=base_url if name.startswith("served:") else None)
         vectors = chosen.encode(["one sentence"])
     except LlmaugError as error:
         return Finding(about, "bad", str(error))

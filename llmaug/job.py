@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmaug import __version__, plan
+from llmaug.errors import PlanError
 from llmaug.methods.method import Method
 from llmaug.plan import Both, Step, Then, both, then
 from llmaug.request import Backend, Embedder, Retriever
@@ -30,6 +31,9 @@ class Job:
     embedder: Embedder | None = None
     classify: Callable[[list[str]], Any] | None = None
     index: Retriever | None = None
+
+    def __post_init__(self) -> None:
+        check_opened(self.embedder, self.index)
 
     @property
     def folder(self) -> Path:
@@ -52,6 +56,16 @@ class Job:
         asked["text field"] = self.source.text
         asked["id field"] = self.source.id
         return asked
+
+
+def check_opened(embedder: object, index: object) -> None:
+    """Raise `PlanError` for an embedder or index that is only named: retrieval makes them."""
+    for given, what, maker in (
+        (embedder, "an embedder", "llmaug.embedder"),
+        (index, "an index", "llmaug.Index.open"),
+    ):
+        if isinstance(given, str | Path):
+            raise PlanError(f'"{given}" only names {what}; give {maker}("{given}")')
 
 
 def _expanded(step: Step) -> str:

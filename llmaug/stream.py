@@ -16,6 +16,7 @@ from llmaug.background import event_loop, keep_open
 from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
 from llmaug.errors import RowsFailed, TextError
+from llmaug.job import check_opened
 from llmaug.outcome import Failure, Outcome, Row
 from llmaug.pace import Pace
 from llmaug.plan import Step
@@ -52,6 +53,7 @@ def augment(
     """
     if isinstance(texts, str):
         raise TextError("texts must be a list of strings; for one text write [text]")
+    check_opened(embedder, index)
     step = parse(plan)
     plans.check(step, texts.fields() if isinstance(texts, TextFile) else None)
     backends = {

@@ -217,3 +217,9 @@ def test_a_missing_library(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=rf"llmaug\[{extra}\]"):
         Collection.read(name)
+
+
+@pytest.mark.parametrize("name", ["irds:", "hf:", "hf:#train", "hf: "])
+def test_a_library_without_a_name(name: str) -> None:
+    with pytest.raises(TextError, match=r"names no collection; write (irds|hf):\w"):
+        Collection.read(name)

@@ -109,7 +109,7 @@ def test_a_run_named_twice_is_one(folder: Path) -> None:
         (("MAP",), TextError, "no run is named"),
         (("old.trec", "-m", "nDGC@10"), PlanError, "did you mean nDCG"),
         (("old.trec", "--as", "biir"), PlanError, "did you mean beir"),
-        (("old.trec", "--split", "tset"), TextError, "no split tset; did you mean test"),
+        (("old.trec", "--split", "tset"), TextError, "no split 'tset'; did you mean test"),
         (("old.trec", "new.trec", "--baseline", "ald"), LlmaugError, "did you mean old"),
         (("old.trec", "--baseline", "old"), LlmaugError, "add a ranking to compare"),
         (("old.trec", "--per-query", "no/such.tsv"), OutputError, "make it first"),

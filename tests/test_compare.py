@@ -183,3 +183,8 @@ def test_rankings_and_qrels_may_be_files(tmp_path: Path) -> None:
     files = {"a": tmp_path / "a.trec", "b": str(tmp_path / "b.trec")}
     expected = compare(rankings, QRELS, baseline="a")
     assert compare(files, tmp_path / "qrels.tsv", baseline="a") == expected
+
+
+def test_rankings_without_names_are_one_line() -> None:
+    with pytest.raises(LlmaugError, match=r"must be named, not a list: give a dict such as"):
+        compare([ranking(1), ranking(2)], QRELS, baseline="old")  # type: ignore[arg-type]

@@ -6,7 +6,9 @@ import json
 import socket
 import threading
 import time
+import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import typer
@@ -143,6 +145,14 @@ def test_every_absent_package_has_its_pip_line():
         if f.state == "absent"
     )
     assert all(f.found for f in findings.values())
+
+
+def test_the_first_extra_of_sentence_transformers_is_retrieval():
+    # The first one is what is advised; onnx and openvino name the package too.
+    text = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    naming = [extra for extra, of in extras.items() if "sentence-transformers" in " ".join(of)]
+    assert naming == ["retrieval", "onnx", "openvino"]
 
 
 def test_a_cache_folder_in_the_way_of_a_file_is_bad(tmp_path, monkeypatch):

@@ -115,6 +115,22 @@ def test_an_unknown_backend_is_named_with_the_known_ones(tiny_folder):
         embedder(str(tiny_folder), backend="onxx")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "nonsense"}, "leave device and backend out"),
+        ({"device": "cuda"}, "leave device and backend out"),
+        ({"backend": "onnx"}, "leave device and backend out"),
+        ({"backend": "onxx"}, "did you mean onnx"),
+        ({"base_url": "http://127.0.0.1:9/v1"}, "a base URL goes with a served embedder"),
+        ({"batch_size": 0}, "at least 1, not 0"),
+    ],
+)
+def test_the_fake_embedder_refuses_what_it_does_not_heed(options, message):
+    with pytest.raises(ModelError, match=message):
+        embedder("fake", **options)
+
+
 def test_a_folder_with_only_pickled_weights_is_refused(tmp_path):
     (tmp_path / "modules.json").write_text("[]")
     (tmp_path / "pytorch_model.bin").write_bytes(b"never read")
@@ -129,10 +145,13 @@ def test_a_folder_with_only_pickled_weights_is_refused(tmp_path):
         ("smollm2-135m", "language model, not an embedder"),
         ("BAAI/bge-small-en-v1.5", "hf download BAAI/bge-small-en-v1.5"),
         (".", "has no modules.json"),
+        ("", "needs a name"),
+        ("  ", "needs a name"),
     ],
 )
 def test_a_wrong_embedder_is_one_line(name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match=message) as caught:
         embedder(name)
     assert "\n" not in str(caught.value)

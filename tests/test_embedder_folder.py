@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +117,48 @@ def test_exported_weights_are_no_pickles(copied):
     (copied / "openvino" / "openvino_model.xml").write_text("<net/>")
     (copied / "openvino" / "openvino_model.bin").write_bytes(b"bare numbers")
     assert embedder(str(copied)).fingerprint == before
+
+
+NAME = "somebody/tiny"
+
+
+def in_the_hubs_cache(folder: Path, cache: Path) -> Path:
+    """A copy of the folder, laid out as the hub's client keeps what it downloaded."""
+    kept = cache / "models--somebody--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0123abcd" * 5)
+    return Path(shutil.copytree(folder, kept / "snapshots" / ("0123abcd" * 5)))
+
+
+def fingerprint_offline(cache: Path) -> str:
+    """What a program without a network finds under the name: the fingerprint, or the error."""
+    code = (
+        "from llmaug.errors import ModelError\n"
+        "from llmaug.retrieval.embed import embedder\n"
+        f"try: print(embedder({NAME!r}).fingerprint)\n"
+        "except ModelError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.removesuffix("\n")
+
+
+def test_a_name_of_the_hub_is_found_in_its_cache(tiny_folder, tmp_path):
+    in_the_hubs_cache(tiny_folder, tmp_path)
+    assert fingerprint_offline(tmp_path) == embedder(str(tiny_folder)).fingerprint
+
+
+@pytest.mark.parametrize("lacking", ["model.safetensors", "modules.json", ""])
+def test_what_the_hubs_cache_lacks_is_one_line_offline(lacking, tiny_folder, tmp_path):
+    if lacking:
+        (in_the_hubs_cache(tiny_folder, tmp_path) / lacking).unlink()
+    said = fingerprint_offline(tmp_path)
+    assert f"{NAME!r} is not on this machine" in said
+    assert f"HF_HUB_OFFLINE); bring it into a folder (hf download {NAME} " in said
+    assert "\n" not in said

@@ -84,7 +84,7 @@ def test_an_index_does_not_say_where_queries_are_sent(index):
     made = manifest["about"]["dense"]["embedder"]
     made["name"], made["parameters"] = "served:m", {"base_url": "http://192.0.2.1/v1"}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(RetrievalError, match=r"--base-url http://192\.0\.2\.1/v1"):
+    with pytest.raises(RetrievalError, match=r"--embedder-url http://192\.0\.2\.1/v1"):
         la.search(index.folder, ["water"], mode="dense")
 
 
@@ -194,3 +194,10 @@ def test_settings_round_trip():
     chosen = la.Settings(factory="HNSW32", lexical=la.bm25(k1=1.2), min_recall=0.9, dtype="float16")
     assert la.Settings.recorded(json.loads(json.dumps(chosen.record()))) == chosen
     assert la.Settings.recorded(la.Settings(lexical=None).record()).lexical is None
+
+
+def test_settings_that_are_none_of_ours_are_one_line(tmp_path):
+    with pytest.raises(
+        RetrievalError, match=r"settings are llmaug\.Settings\(…\), not {'seed': 1}"
+    ):
+        la.Index.build(documents(), tmp_path / "i", embedder="fake", settings={"seed": 1})

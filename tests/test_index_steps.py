@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,20 @@ def test_the_index_is_part_of_what_a_run_is(index, tmp_path):
     changed = index.add([la.Text("a kettle of fish", "d4", "d4")])
     with pytest.raises(ResumeRefused, match="another index"):
         la.augment_file(job(changed))
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"index": "DIR"}, r'give llmaug\.Index\.open\("DIR"\)'),
+        ({"index": Path("DIR")}, r'give llmaug\.Index\.open\("DIR"\)'),
+        ({"embedder": "minilm"}, r'give llmaug\.embedder\("minilm"\)'),
+    ],
+)
+def test_an_index_or_embedder_that_is_only_named_is_one_line(named, message, tmp_path):
+    with pytest.raises(PlanError, match=message):
+        la.augment("keep()", ["text"], **named)
+    (tmp_path / "in.txt").write_text("text\n")
+    source = la.read(tmp_path / "in.txt")
+    with pytest.raises(PlanError, match=message):
+        la.Job(la.parse("keep()"), source, tmp_path / "out.jsonl", **named)

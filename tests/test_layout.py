@@ -28,6 +28,14 @@ HEAVY = (
     "aiohttp",
     "pyarrow",
     "numpy",
+    "bm25s",
+    "Stemmer",
+    "scipy",
+    "ir_measures",
+    "pytrec_eval",
+    "ir_datasets",
+    "mteb",
+    "pyterrier",
 )
 
 # A module may import from its own line and those above it.
@@ -94,6 +102,17 @@ def test_classify_and_retrieval_do_not_know_each_other() -> None:
     for one, other in (("classify", "retrieval"), ("retrieval", "classify")):
         for path in (ROOT / "llmaug" / one).glob("*.py"):
             assert other not in imported(path), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_adaptors_are_imported_by_their_users_alone(path: Path) -> None:
+    named = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            named |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        elif isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+    assert not named & {"llmaug.retrieval.mteb", "llmaug.retrieval.pyterrier"}
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,14 @@ def test_evaluating_again_leaves_nothing_behind() -> None:
         assert evaluate(RANKINGS, QRELS, "nDCG AP") == first
     gc.collect()
     assert len(gc.get_objects()) < before + 50
+
+
+def test_the_judgements_of_a_beir_folder_are_those_of_its_test_split(tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    with pytest.raises(TextError, match=r"has no qrels/test\.tsv"):
+        evaluate(RANKINGS, tmp_path)
+    write_qrels(tmp_path / "qrels" / "train.tsv", {"3": {"a": 1}})
+    with pytest.raises(TextError, match="no split 'test'"):
+        evaluate(RANKINGS, tmp_path)
+    write_qrels(tmp_path / "qrels" / "test.tsv", QRELS)
+    assert evaluate(RANKINGS, f"{tmp_path}/").mean == evaluate(RANKINGS, QRELS).mean

@@ -64,6 +64,8 @@ GOOD = "q1 Q0 a 1 0.5 x\n"
     [
         ("q1 0 a 1\n", 1, "4 columns, a run file has 6: query id, Q0, document id, rank, score"),
         ("q1 0 a 1\n", 1, "it looks like qrels"),
+        ("q1 Q0 a 1 2.0 t\nq1 Q0 b 2", 2, "the last line is cut off: it has 4 of the 6 columns"),
+        ("q1 Q0 a 1 2.0 t\nq1 Q0 b 2\n", 2, "it looks like qrels"),
         (GOOD + "q1 Q0 b c 2 0.4 x\n", 2, "7 columns"),
         (GOOD + "q1 Q0 b 2 0.4\nx q1 Q0 c 3 0.3 x\n", 2, "5 columns"),
         (GOOD + "\nq1 Q0 b 2 high x\n", 3, "the score 'high' is not a finite number"),

@@ -65,6 +65,13 @@ def test_several_requests_are_in_flight_at_once():
         assert embedded.batch == 512
 
 
+def test_a_request_holds_no_more_texts_than_asked(server):
+    given = embedder("served:test-model", base_url=server.url, batch_size=3)
+    given.encode(TEXTS[:7])
+    assert sorted(len(body["input"]) for body in server.bodies) == [1, 3, 3]
+    assert given.batch == 24
+
+
 def test_each_side_has_its_prompt(server):
     given = embedder(
         "served:test-model",

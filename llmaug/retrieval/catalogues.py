@@ -17,6 +17,7 @@ from llmaug.retrieval.qrels import Qrels
 from llmaug.retrieval.queries import queries_of
 
 IRDS, HF = PREFIXES = ("irds:", "hf:")
+EXAMPLES = {IRDS: "beir/scifact/test", HF: "BeIR/scifact"}
 ROWS = 1_024  # rows in memory at once
 SHOWN = 300  # characters of another library's error
 JUDGEMENT = ("query-id", "corpus-id", "score")
@@ -75,7 +76,10 @@ def read(name: str, *, split: str, text: str | None, id: str | None, limit: int 
     Raises `MissingExtra` without the library, and `TextError` in one line for an unknown name and
     for what cannot be fetched.
     """
-    if name.startswith(IRDS):
+    library = IRDS if name.startswith(IRDS) else HF
+    if not name.removeprefix(library).partition("#")[0].strip():
+        raise TextError(f"{name} names no collection; write {library}{EXAMPLES[library]}")
+    if library == IRDS:
         return _irds(name, text=text, id=id, limit=limit)
     repository, _, own_split = name.removeprefix(HF).partition("#")
     if (Path(repository) / "corpus").is_dir() and huggingface.is_dataset(

@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import NoReturn
 
-from llmaug.errors import TextError, did_you_mean
+from llmaug.errors import TextError
 from llmaug.formats.fields import short
 from llmaug.formats.seen import Seen
 from llmaug.retrieval import catalogues
 from llmaug.retrieval.documents import contents, read_corpus
-from llmaug.retrieval.qrels import Qrels, read_qrels
+from llmaug.retrieval.qrels import SPLIT, Qrels, read_qrels
 from llmaug.retrieval.queries import QUERIES, read_queries
 from llmaug.text import Text
 
-__all__ = ["Collection", "Finding", "contents", "read_queries"]
+__all__ = ["Collection", "Finding", "contents", "named_qrels", "named_queries", "read_queries"]
 
 EXAMPLES = 3  # of each finding
 
@@ -52,7 +53,7 @@ class Collection:
         cls,
         name: str | Path,
         *,
-        split: str = "test",
+        split: str = SPLIT,
         text: str | None = None,
         id: str | None = None,
         queries: str | Path | None = None,
@@ -77,8 +78,8 @@ class Collection:
         return cls(
             str(name),
             parts.documents,
-            parts.queries() if queries is None else read_queries(queries),
-            parts.qrels() if qrels is None else read_qrels(qrels),
+            parts.queries() if queries is None else named_queries(queries),
+            parts.qrels() if qrels is None else named_qrels(qrels),
         )
 
     @property
@@ -139,7 +140,27 @@ def _queries_in(folder: Path) -> dict[str, str]:
 
 def _qrels_in(folder: Path, split: str) -> Qrels:
     """The judgements of a BEIR folder for one split; none where it has no qrels at all."""
-    files = {file.name.split(".tsv")[0]: file for file in folder.glob("qrels/*.tsv*")}
-    if files and split not in files:
-        raise TextError(f"{folder / 'qrels'} has no split {split!r}; {did_you_mean(split, files)}")
-    return read_qrels(files[split]) if files else {}
+    return read_qrels(folder, split=split) if any(folder.glob("qrels/*.tsv*")) else {}
+
+
+def named_queries(name: str | Path) -> dict[str, str]:
+    """The queries of a file, a BEIR folder, `irds:NAME` or `hf:NAME`; at least one."""
+    if not str(name).startswith(catalogues.PREFIXES):
+        return read_queries(name)
+    return Collection.read(name).queries or _lacking(name, "queries")
+
+
+def named_qrels(name: str | Path, *, split: str | None = None) -> Qrels:
+    """The judgements of a file, a BEIR folder, `irds:NAME` or `hf:NAME`; at least one.
+
+    `split` (test) is for a folder and for `hf:`. Raises `TextError` for one given with a file.
+    """
+    if split is not None and not str(name).startswith(catalogues.HF) and not Path(name).is_dir():
+        raise TextError(f"the split {split} is for a BEIR folder, and {name} is none; leave it out")
+    if not str(name).startswith(catalogues.PREFIXES):
+        return read_qrels(name, split=split or SPLIT)
+    return Collection.read(name, split=split or SPLIT).qrels or _lacking(name, "judgements")
+
+
+def _lacking(name: str | Path, what: str) -> NoReturn:
+    raise TextError(f"{name} has no {what}; name a file of them")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from llmaug.errors import LlmaugError, did_you_mean
 from llmaug.retrieval import significance
+from llmaug.retrieval.collection import named_qrels
 from llmaug.retrieval.comparison import POWER, Comparison, Row
 from llmaug.retrieval.measure import Evaluation, evaluate
-from llmaug.retrieval.qrels import Qrels, read_qrels
+from llmaug.retrieval.qrels import Qrels
 from llmaug.retrieval.rankings import Rankings
 from llmaug.retrieval.significance import RESAMPLES
 
@@ -36,11 +37,17 @@ def compare(
     """Test every ranking against the one called `baseline`, query by query.
 
     With `averaging="judged"` over all judged queries, a missing one counting 0; with "beir" over
-    those that both rankings answer. Rankings and qrels may be files. Raises `LlmaugError` for a
-    baseline that is not among the rankings, and what reading and `evaluate` raise.
+    those that both rankings answer. Rankings and qrels may be files, as for `evaluate`.
+    Raises `LlmaugError` for a baseline that is not among the rankings, and what reading and
+    `evaluate` raise.
     """
+    if not isinstance(rankings, Mapping):
+        raise LlmaugError(
+            f"rankings must be named, not a {type(rankings).__name__}: give a dict such as "
+            '{"plain": "plain.run", "expanded": "expanded.run"}'
+        )
     check_baseline(baseline, rankings)
-    judgements = read_qrels(qrels) if isinstance(qrels, (str, os.PathLike)) else qrels
+    judgements = named_qrels(qrels) if isinstance(qrels, (str, os.PathLike)) else qrels
     evaluations = {
         name: evaluate(given, judgements, measures, averaging=averaging)
         for name, given in rankings.items()

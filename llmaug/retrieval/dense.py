@@ -46,6 +46,7 @@ def build_dense(
     if factory == "auto":
         factory = ann_choice.choose(len(keys), store.dimension, memory=settings.memory)
     check_factory(factory, count=len(keys), dimension=store.dimension)  # before the long work
+    before = embedder.encoded if isinstance(embedder, Recalled) else 0
     encoded = store.fill(
         lambda places: [contents(kept[int(place)]) for place in places],
         keys,
@@ -91,7 +92,7 @@ def build_dense(
         "effort_name": index.effort_name,
         "effort": recall.effort,
         "recall": asdict(recall),
-        "encoded": embedder.encoded if isinstance(embedder, Recalled) else encoded,
+        "encoded": embedder.encoded - before if isinstance(embedder, Recalled) else encoded,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,13 +72,10 @@ class DocumentFile:
         self.ids = (folder / IDS).read_text(encoding="utf-8").split("\n")[:-1]
         self._offsets: np.ndarray = np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False)
         self._file = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
 
     def __getitem__(self, place: int) -> Text:
         start, stop = int(self._offsets[place]), int(self._offsets[place + 1])

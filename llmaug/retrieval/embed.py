@@ -25,13 +25,14 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
 }
 SERVERS = ("served", "openai")
 FAKE_DIMENSIONS = 256
+AT_ONCE = 64  # texts that a model reads together, and that one request to a server holds
 
 
 def embedder(
     name: str,
     *,
     device: str | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     backend: str = "torch",
     query_prompt: str | None = None,
     document_prompt: str | None = None,
@@ -39,33 +40,33 @@ def embedder(
 ) -> Embedder:
     """The embedder of that name.
 
-    `minilm` or a sentence-transformers folder; `served:MODEL` for an OpenAI-compatible server at
+    `minilm`, a sentence-transformers folder or its name on the hub (`org/name`; fetched where it
+    is not in the hub's cache on this machine); `served:MODEL` for an OpenAI-compatible server at
     `base_url` (the key comes from LLMAUG_API_KEY or OPENAI_API_KEY); `openai:MODEL` for the
     OpenAI API; `fake` for tests and dry runs. Weights are found here and loaded at the first
     `encode`; texts longer than the model reads are cut off by it. `device` is "cpu", "cuda",
     "cuda:1", "mps", …; None takes a GPU where there is one. `backend` is torch, onnx or openvino.
+    Both are for a model on this machine. `batch_size` texts (64) are read at once, or sent to a
+    server in one request at most.
     The prompts default to those that the folder holds, and to none for a server. Raises
     `ModelError`, `MissingExtra`, or `BackendStopped` for an address that is none.
     """
-    if name == "fake":
-        return FakeEmbedder(query_prompt or "", document_prompt or "")
-    if backend not in BACKENDS:
-        raise ModelError(
-            f"no backend {backend!r} for embedders: it is torch, onnx or openvino "
-            f"({did_you_mean(backend, BACKENDS)})"
-        )
+    if not name.strip():
+        raise ModelError("an embedder needs a name: minilm, a folder, org/name or served:MODEL")
     kind, _, model = name.partition(":")
-    if kind in SERVERS and model:
-        from llmaug.retrieval.served import served
-
-        if device is not None or backend != "torch":
-            raise ModelError(f"{name} computes on its server: leave the device and backend out")
-        prompts = {"query_prompt": query_prompt or "", "document_prompt": document_prompt or ""}
-        return served(name, base_url=base_url, **prompts)
-    if base_url is not None:
+    server = kind in SERVERS and bool(model)
+    _check_options(name, device=device, batch_size=batch_size, backend=backend, server=server)
+    if base_url is not None and not server:
         raise ModelError(
             f"a base URL goes with a served embedder, and {name} is none: write served:MODEL"
         )
+    if name == "fake":
+        return FakeEmbedder(query_prompt or "", document_prompt or "")
+    if server:
+        from llmaug.retrieval.served import served
+
+        prompts = {"query_prompt": query_prompt or "", "document_prompt": document_prompt or ""}
+        return served(name, base_url=base_url, in_request=batch_size or AT_ONCE, **prompts)
     folder = _folder(name)
     _require_backend(backend)
     from llmaug.retrieval.sentence import SentenceEmbedder, require_device
@@ -75,11 +76,28 @@ def embedder(
         name,
         folder,
         device=device,
-        batch_size=batch_size,
+        batch_size=batch_size or AT_ONCE,
         backend=backend,
         query_prompt=query_prompt,
         document_prompt=document_prompt,
     )
+
+
+def _check_options(
+    name: str, *, device: str | None, batch_size: int | None, backend: str, server: bool
+) -> None:
+    """Raise `ModelError` for an option that is none, or that this embedder would not heed."""
+    if backend not in BACKENDS:
+        raise ModelError(
+            f"no backend {backend!r} for embedders: it is torch, onnx or openvino "
+            f"({did_you_mean(backend, BACKENDS)})"
+        )
+    if batch_size is not None and batch_size < 1:
+        raise ModelError(f"the batch size of an embedder must be at least 1, not {batch_size}")
+    if server and (device is not None or backend != "torch"):
+        raise ModelError(f"{name} computes on its server: leave the device and backend out")
+    if name == "fake" and (device not in (None, "cpu") or backend != "torch"):
+        raise ModelError("fake counts words on the CPU: leave device and backend out")
 
 
 class FakeEmbedder:
@@ -126,11 +144,9 @@ def _folder(name: str) -> Path:
         raise ModelError(f"{name!r} names no model: write {kind}:MODEL")
     folder = Path(models.resolve(name))
     if not folder.is_dir():
-        raise ModelError(
-            f"the embedder {name!r} is not on this machine; bring it into a folder "
-            f"(hf download {name} --local-dir FOLDER) and give that folder, "
-            "or ask a server for it with served:MODEL"
-        )
+        from llmaug.retrieval.hub import hub_folder
+
+        folder = hub_folder(name)
     if not (folder / "modules.json").is_file():
         raise ModelError(f"{folder} is not a sentence-transformers folder: it has no modules.json")
     from llmaug.retrieval.sentence import refuse_pickles

@@ -125,8 +125,8 @@ def _matched(
     index: IndexReader, documents: Sequence[Text], query: str, expansions: Sequence[str]
 ) -> list[tuple[str, ...]]:
     """The stems of each document that the expansions have and the query lacks, rarest first."""
-    assert index._words is not None  # the mode says so
-    asked, written, *held = index._words.document_frequencies(
+    assert index.lexical is not None  # the mode says so
+    asked, written, *held = index.lexical.document_frequencies(
         [query, " ".join(expansions), *map(contents, documents)]
     )
     new = sorted(written.keys() - asked.keys(), key=lambda stem: (written[stem], stem))

@@ -57,6 +57,8 @@ class Index(IndexReader):
         leaves the dense side out, `Settings(lexical=None)` BM25. `vectors` is a store elsewhere,
         which several indexes may share. `fresh` empties the store first.
         """
+        if settings is not None and not isinstance(settings, Settings):
+            raise RetrievalError(f"settings are llmaug.Settings(…), not {settings!r}")
         if isinstance(corpus, str | Path):
             corpus = Collection.read(corpus)
         encoder = embedder_named(embedder) if isinstance(embedder, str) else embedder

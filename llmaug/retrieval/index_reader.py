@@ -8,20 +8,18 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from llmaug.errors import LlmaugError, ModelError, RetrievalError, TextError, did_you_mean
+from llmaug.errors import LlmaugError, RetrievalError, TextError, did_you_mean
 from llmaug.request import Embedder
 from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.ann import VectorIndex
 from llmaug.retrieval.document_file import DocumentFile
-from llmaug.retrieval.embed import embedder as embedder_named
 from llmaug.retrieval.fuse import Fusion, rrf
 from llmaug.retrieval.lexical import LexicalIndex
+from llmaug.retrieval.query_embedder import query_embedder
 from llmaug.retrieval.rankings import Rankings
 from llmaug.retrieval.top import cut_through_equals, settle
-from llmaug.retrieval.vector_manifest import check_probe
 from llmaug.text import Text
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ MODES = ("dense", "bm25", "hybrid")
 DEPTH = 1000  # hits of each side that a fusion sees
 BATCH = 256  # queries encoded and searched at once
 REPLACED = 5  # times that an index may be replaced while it is being opened
-AHEAD = 16  # hits fetched beyond k, so that documents of equal score at the cut can be told apart
+AHEAD = 8  # hits fetched beyond k, so that documents of equal score at the cut can be told apart
 
 
 class IndexReader:
@@ -39,8 +37,8 @@ class IndexReader:
 
     `embedder` encodes the queries: by default the one that encoded the documents, found by its
     name, on a server at `base_url` if it is a served one. Every file is compared with its SHA-256
-    before anything reads it. Searching is safe from several threads. Raises `RetrievalError` for
-    a folder that is none, or was changed.
+    before anything reads it. `lexical` is its BM25 side, None where it has none. Searching is safe
+    from several threads. Raises `RetrievalError` for a folder that is none, or was changed.
     """
 
     def __init__(
@@ -84,7 +82,9 @@ class IndexReader:
             dimension=dense["dimension"],
             effort=dense["effort"],
         )
-        self._words = lexical and LexicalIndex.load(edition / building.LEXICAL)
+        self.lexical: LexicalIndex | None = lexical and LexicalIndex.load(
+            edition / building.LEXICAL
+        )
 
     def __len__(self) -> int:
         return len(self.documents)
@@ -100,7 +100,7 @@ class IndexReader:
     @property
     def modes(self) -> list[str]:
         """The ways in which this index can be searched."""
-        sides = [self._vectors is not None, self._words is not None]
+        sides = [self._vectors is not None, self.lexical is not None]
         return [mode for mode, can in zip(MODES, [*sides, all(sides)], strict=True) if can]
 
     def mode(self, asked: str | None) -> str:
@@ -121,46 +121,15 @@ class IndexReader:
         """The embedder of the queries, which must be the one of the documents."""
         with self._matching_embedder:
             if self._embedder is None:
-                self._embedder = self._matching()
+                self.mode("dense")
+                self._embedder = query_embedder(
+                    self._given,
+                    self.about["dense"]["embedder"],
+                    index=self.name,
+                    device=self._device,
+                    base_url=self._base_url,
+                )
             return self._embedder
-
-    def _matching(self) -> Embedder:
-        self.mode("dense")
-        made = self.about["dense"]["embedder"]
-        given = self._given
-        if given is None or isinstance(given, str):
-            name = given or made["name"]
-            try:
-                given = embedder_named(name, device=self._device, **self._address())
-            except ModelError as error:
-                raise ModelError(f"{error}; say where it is now: --embedder") from None
-        theirs = (made["fingerprint"], made["query_prompt"])
-        if (given.fingerprint, given.prompt("query")) != theirs:
-            raise RetrievalError(
-                f"{self.name} was made with other weights or prompts: {made['name']}@{theirs[0]} "
-                f"there, {given.name}@{given.fingerprint} now; build it again, or name the "
-                "embedder that made it"
-            )
-        check_probe(given, made["probe"], made=self.name)
-        return given
-
-    def _address(self) -> dict[str, Any]:
-        """What it takes to make the embedder again, and where its server is.
-
-        Only the user says where queries and a key may be sent: an index may come from anyone.
-        """
-        parameters = dict(self.about["dense"]["embedder"]["parameters"])
-        named = parameters.pop("base_url", None)
-        if self._base_url is not None:
-            return {**parameters, "base_url": self._base_url}
-        if named is None:
-            return parameters
-        if urlsplit(named).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise RetrievalError(
-                f"{self.name} was made by a server at {named}; if queries may be sent there, say "
-                f"so with --base-url {named}"
-            )
-        return {**parameters, "base_url": named}
 
     def encode(self, queries: Sequence[str]) -> np.ndarray:
         """The queries as (n, d) float32 vectors of unit length."""
@@ -207,9 +176,10 @@ class IndexReader:
 
         Only documents that share a word with the query.
         """
-        if self._words is None:
-            self.mode("bm25")
-        found = self._words.search(queries, k, tie_rank=self.tie_rank)
+        if self.lexical is None:
+            self.mode("bm25")  # raises
+        assert self.lexical is not None
+        found = self.lexical.search(queries, k, tie_rank=self.tie_rank)
         return [self._named(rows, scores) for rows, scores in found]
 
     def search(

@@ -16,11 +16,12 @@ from typing import Any
 
 from llmaug.errors import MissingExtra, PlanError, RetrievalError, did_you_mean
 from llmaug.formats.fields import short
+from llmaug.retrieval.collection import named_qrels
 from llmaug.retrieval.measure_names import Measure as Measure
 from llmaug.retrieval.measure_names import ir_measures
 from llmaug.retrieval.measure_names import measures as measures
 from llmaug.retrieval.measure_names import parse_measure as parse_measure
-from llmaug.retrieval.qrels import LARGEST_GRADE, Qrels, read_qrels, whole
+from llmaug.retrieval.qrels import LARGEST_GRADE, Qrels, whole
 from llmaug.retrieval.rankings import Rankings, fits, read_rankings
 from llmaug.retrieval.trec_order import in_order, numbers_in, ranked
 
@@ -68,19 +69,19 @@ def evaluate(
 ) -> Evaluation:
     """Measure rankings against judgements, query by query, as trec_eval does.
 
-    Rankings and judgements may be files. Scores are compared as 32-bit floats and ties broken by
-    id (see `ranked`). A query with an empty ranking, or none of whose documents is relevant, has
-    the value 0. `averaging="beir"` follows BEIR's own evaluation: documents with the id of their
-    query are dropped first, and see `Evaluation`. Raises `PlanError` for an unknown measure,
-    `TextError` for a file that cannot be read, and `RetrievalError` where rankings and judgements
-    have no query in common, or many and no document, or hold what trec_eval cannot (a NaN, a huge
-    grade).
+    Rankings and judgements may be files, judgements also a BEIR folder or `irds:NAME`. Scores are
+    compared as 32-bit floats and ties broken by id (see `ranked`). A query with an empty ranking,
+    or none of whose documents is relevant, has the value 0. `averaging="beir"` follows BEIR's own
+    evaluation: documents with the id of their query are dropped first, and see `Evaluation`. Raises
+    `PlanError` for an unknown measure, `TextError` for a file that cannot be read, and
+    `RetrievalError` where rankings and judgements have no query in common, or many and no document,
+    or hold what trec_eval cannot (a NaN, a huge grade).
     """
     asked = _asked(measures)
     if averaging not in AVERAGING:
         raise PlanError(f"no averaging {averaging!r}; {did_you_mean(averaging, AVERAGING)}")
     given = read_rankings(rankings) if isinstance(rankings, (str, os.PathLike)) else rankings
-    grades = read_qrels(qrels) if isinstance(qrels, (str, os.PathLike)) else qrels
+    grades = named_qrels(qrels) if isinstance(qrels, (str, os.PathLike)) else qrels
     judged = {query: _whole(of, query=query) for query, of in grades.items() if of}
     answered = {query: ranking for query, ranking in given.items() if query in judged}
     _check_common(given, answered, judged)

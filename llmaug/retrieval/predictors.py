@@ -105,7 +105,7 @@ def predictors(
     the collection frequency, and clarity counts each word of a document once, without smoothing;
     NQC is divided by the mean of the list where the paper takes the score of the whole corpus.
     """
-    words = index._words if "bm25" in index.modes else None
+    words = index.lexical
     found: Features = {id: {"words": float(len(text.split()))} for id, text in queries.items()}
     if words is not None:
         frequencies = words.document_frequencies(list(queries.values()))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from llmaug.errors import OutputError, TextError
+from llmaug.errors import OutputError, TextError, did_you_mean
 from llmaug.formats.atomic import new_file
 from llmaug.formats.endings import ending, packed
 from llmaug.formats.fields import short
@@ -21,19 +21,20 @@ from llmaug.retrieval.rankings import check_ids
 Qrels = dict[str, dict[str, int]]  # query id -> {document id: grade}
 
 HEADER = ("query-id", "corpus-id", "score")
+SPLIT = "test"  # of a BEIR folder, unless another is named
 LARGEST_GRADE = 1_000_000  # trec_eval counts the documents of every grade up to the largest
 
 
-def read_qrels(path: str | Path) -> Qrels:
+def read_qrels(path: str | Path, *, split: str = SPLIT) -> Qrels:
     """The judgements of a TREC qrels file or a BEIR TSV (plain, .gz or .zst), in its order.
 
     TREC: query id, iteration, document id and grade between white space; the iteration is not
-    read. BEIR: a header, then query id, document id and grade between tabs. A judgement may come
-    twice with the same grade. Raises `TextError`, with the line, for another number of columns, a
-    grade that is not a whole number, two grades for one document or invalid UTF-8, and for a file
-    without judgements.
+    read. BEIR: a header, then query id, document id and grade between tabs; of a BEIR folder the
+    file `qrels/SPLIT.tsv` is read. A judgement may come twice with the same grade. Raises
+    `TextError`, with the line, for another number of columns, a grade that is not a whole number,
+    two grades for one document or invalid UTF-8, and for a file without judgements.
     """
-    path = Path(path)
+    path = _file(Path(path), split)
     qrels: Qrels = {}
     columns: Callable[[str], list[str]] | None = None
     beir, first = False, True
@@ -54,6 +55,19 @@ def read_qrels(path: str | Path) -> Qrels:
     if not qrels:
         raise TextError(f"{path} holds no judgements; give a TREC qrels file or a BEIR TSV")
     return qrels
+
+
+def _file(path: Path, split: str) -> Path:
+    """The file itself, or that of one split of a BEIR folder."""
+    if not path.is_dir():
+        return path
+    folder = path / "qrels" if (path / "qrels").is_dir() else path
+    splits = {file.name.partition(".tsv")[0]: file for file in sorted(folder.glob("*.tsv*"))}
+    if not splits:
+        raise TextError(f"the folder {path} has no qrels/{split}.tsv; name a file of judgements")
+    if split not in splits:
+        raise TextError(f"{folder} has no split {split!r}; {did_you_mean(split, splits)}")
+    return splits[split]
 
 
 def write_qrels(path: str | Path, qrels: Mapping[str, Mapping[str, int]]) -> int:

@@ -180,6 +180,11 @@ def _fault(line: bytes, number: int, seen: dict[tuple[str, str], int]) -> str:
     if not columns:
         return ""
     if len(columns) != len(COLUMNS):
+        if number > 1 and len(columns) < len(COLUMNS) and not line.endswith(b"\n"):
+            return (
+                f"the last line is cut off: it has {len(columns)} of the {len(COLUMNS)} columns; "
+                "copy or make the file again"
+            )
         return (
             f"the line has {len(columns)} columns, a run file has {len(COLUMNS)}: "
             f"{', '.join(COLUMNS)}" + ("; it looks like qrels" if len(columns) in (3, 4) else "")

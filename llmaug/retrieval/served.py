@@ -29,10 +29,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 20.0  # seconds between tries, where the server 
 BEGINNING = 60  # characters of a text that an error shows
 
 
-def served(
-    name: str, *, base_url: str | None = None, query_prompt: str = "", document_prompt: str = ""
-) -> ServedEmbedder:
-    """The embedder of `served:MODEL` or `openai:MODEL`."""
+def served(name: str, *, base_url: str | None = None, **options: Any) -> ServedEmbedder:
+    """The embedder of `served:MODEL` or `openai:MODEL`; see `ServedEmbedder` for the options."""
     kind, _, model = name.partition(":")
     if kind == "openai" and base_url is not None:
         raise ModelError(f"{name} has an address of its own; for another write served:{model}")
@@ -40,8 +38,7 @@ def served(
         model,
         name=name,
         base_url=base_url or (OPENAI if kind == "openai" else LOCAL),
-        query_prompt=query_prompt,
-        document_prompt=document_prompt,
+        **options,
     )
 
 
@@ -52,13 +49,12 @@ class ServedEmbedder:
     """A model behind `POST base_url/embeddings`, asked with several requests at once.
 
     The key comes from LLMAUG_API_KEY, else OPENAI_API_KEY; it is sent to that server only, and
-    redirects are not followed. `timeout` is for one request, `patience` for all tries of one, in
+    redirects are not followed. `in_request` is how many texts one
+    request holds at most, `timeout` is for one request, `patience` for all tries of one, in
     seconds; a server that was never reached is not waited for. An empty text is sent as one
     space, since some servers refuse it. The fingerprint is of address, model and prompts: weights
     that are changed behind an address cannot be seen from here.
     """
-
-    batch = IN_REQUEST * IN_FLIGHT
 
     def __init__(
         self,
@@ -68,6 +64,7 @@ class ServedEmbedder:
         base_url: str = LOCAL,
         query_prompt: str = "",
         document_prompt: str = "",
+        in_request: int = IN_REQUEST,
         key: str | None = None,
         timeout: float = 120.0,
         patience: float = 300.0,
@@ -88,7 +85,8 @@ class ServedEmbedder:
             [model, sendable(document_prompt)]
         )
         self.fingerprint = hashlib.sha256(about).hexdigest()[:12]
-        self._in_request = IN_REQUEST
+        self._in_request = in_request  # texts; fewer once the server wants fewer
+        self.batch = in_request * IN_FLIGHT
         self._dimensions = 0  # until the first answer
         self._reached = False
         self._waiting = False  # for a server that was there and is not

@@ -96,17 +96,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected so that at most the stated share of the findings is expected false.
-
-    In the order given (Benjamini & Hochberg 1995); milder than `holm`, for many rankings.
-    """
-    if not p_values:
-        return []
-    corrected = _scipy_stats().false_discovery_control(p_values, method="bh")
-    return [float(p) for p in corrected]
-
-
 def detectable_difference(
     differences: ArrayLike, *, power: float = 0.8, level: float = 0.05
 ) -> float:

@@ -21,13 +21,11 @@ from llmaug.retrieval.vector_file import (
 )
 from llmaug.retrieval.vector_manifest import MANIFEST, Manifest, check_probe
 from llmaug.retrieval.vector_rows import Rows, halves
+from llmaug.retrieval.vector_windows import windows
 
 if TYPE_CHECKING:
     import numpy as np
 
-WINDOW = 16_384  # texts held in memory and sorted by length
-WINDOW_CHARACTERS = 64_000_000  # of them, about
-ASKED = 1_024  # texts asked for at once
 BEGUN_FRESH = "fresh"  # a file that is there from when a store was emptied until it is filled
 
 
@@ -167,21 +165,7 @@ class VectorStore:
         """
         import numpy as np
 
-        start = 0
-        while start < len(missing):
-            held: list[str] = []
-            characters = 0
-            while len(held) < WINDOW and characters < WINDOW_CHARACTERS:
-                asked = missing[start + len(held) :][:ASKED]
-                if not len(asked):
-                    break
-                given = texts(asked)
-                if len(given) != len(asked):
-                    raise ValueError(f"asked for {len(asked)} texts, got {len(given)}")
-                held += given
-                characters += sum(map(len, given))
-            window = missing[start : start + len(held)]
-            start += len(held)
+        for window, held in windows(texts, missing):
             longest_first = np.argsort([-len(text) for text in held], kind="stable")
             for begin in range(0, len(window), self.embedder.batch):
                 chosen = longest_first[begin : begin + self.embedder.batch]
