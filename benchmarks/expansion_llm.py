@@ -86,7 +86,10 @@ def kept(path: Path, queries: Mapping[str, str], plan: Step) -> Expansions:
     and then may end in time, because rounding depends on what else is in the batch.
     """
     if path.exists():
-        return read_expansions(path)
+        expansions = read_expansions(path, queries=queries)
+        if not queries.keys() <= expansions.keys():
+            raise SystemExit(f"{path} was written for other queries; name another folder")
+        return expansions
     path.parent.mkdir(parents=True, exist_ok=True)
     failed: list[Failure] = []
     began = time.perf_counter()

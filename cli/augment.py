@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -83,7 +81,8 @@ def augment(
     Example: `llmaug augment 'keep() + paraphrase(n=4) >> dedupe()' reviews.csv --text body
     -o more.jsonl --lm transformers:smollm2-135m`
     """
-    from llmaug import backends, batch
+    from llmaug import batch
+    from llmaug.cli.language_models import language_models
     from llmaug.cli.progress import Progress, closing_lines
     from llmaug.job import Job
     from llmaug.notation import plan_file
@@ -94,13 +93,7 @@ def augment(
     with tempfile.TemporaryDirectory(prefix="llmaug-") as scratch:
         source = read(_spooled(scratch, text) if input == "-" else input, text=text, id=id)
         target = _kept_for_stdout(plan, input) if output == "-" else Path(output)
-        specs = {role: spec for role, spec in (("lm", lm), ("judge", judge)) if spec}
-        models = {
-            role: backends.backend(
-                spec, **_address(spec, base_url, specs), **_options(role, lm_option)
-            )
-            for role, spec in specs.items()
-        }
+        models = language_models(lm, judge, base_url=base_url, lm_option=lm_option)
         if dry_run:
             from llmaug.cli.dry_run import show_requests
 
@@ -161,14 +154,6 @@ def _command() -> str:
     return "llmaug " + shlex.join(words)
 
 
-def _address(spec: str, base_url: str | None, specs: Mapping[str, str]) -> dict[str, str]:
-    """The server's address, for the models that are served."""
-    served = ("chat:", "openai:")
-    if base_url is not None and not any(one.startswith(served) for one in specs.values()):
-        raise PlanError("--base-url is for --lm chat:MODEL; nothing here asks a server")
-    return {"base_url": base_url} if base_url is not None and spec.startswith(served) else {}
-
-
 def _embedder(name: str | None, base_url: str | None, *, index: Path | None) -> Embedder | None:
     """The embedder of --embedder; --embedder-url may also be for that of an index."""
     served = name is not None and name.startswith(("served:", "openai:"))
@@ -179,22 +164,6 @@ def _embedder(name: str | None, base_url: str | None, *, index: Path | None) -> 
     from llmaug.retrieval.embed import embedder
 
     return embedder(name, base_url=base_url if served else None)
-
-
-def _options(role: str, given: list[str] | None) -> dict[str, Any]:
-    """What --lm-option says: JSON values, and plain words as they are."""
-    options: dict[str, Any] = {}
-    for pair in (given or []) if role == "lm" else []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise PlanError(f"--lm-option {pair}: write KEY=VALUE")
-        if name == "key":
-            raise PlanError("a key comes from the environment only: set LLMAUG_API_KEY")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _kept_for_stdout(plan: str, input: str) -> Path:

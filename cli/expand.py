@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,9 @@ def expand(
     index: Annotated[
         Path | None, Option(help="index that lamer(), csqe() and others read passages from")
     ] = None,
+    embedder_url: Annotated[
+        str | None, Option(help="where the server of the index's embedder is now")
+    ] = None,
     cache: Annotated[
         Path | None,
         Option(help="file of replies to reuse and add to (default: in the run directory)"),
@@ -72,6 +76,7 @@ def expand(
     --base-url http://127.0.0.1:8000/v1`
     """
     from llmaug import batch
+    from llmaug import plan as plans
     from llmaug.cli.language_models import language_models
     from llmaug.cli.progress import Progress, closing_lines
     from llmaug.job import Job
@@ -80,7 +85,10 @@ def expand(
     from llmaug.vocabulary import parse
 
     step = parse(plan_file(plan[1:]) if plan.startswith("@") else plan)
-    _check_outputs(output, topics=topics, combine=combine)
+    _check_outputs(output, topics=topics, combine=combine, read=[queries, cache])
+    for one in plans.walk(step):
+        if index is None and "index" in one.uses:
+            raise PlanError(f"{one} needs an index; give one with --index")
     models = language_models(lm, judge, base_url=base_url, lm_option=lm_option)
     names = {"plan": str(step), "model": ", ".join(model.name for model in models.values())}
     source = QueryFile(queries, also=names)
@@ -101,7 +109,7 @@ def expand(
         seed=seed,
         limit=limit,
         embedder=None if embedder is None else embedder_named(embedder),
-        index=None if index is None else Index.open(index),
+        index=None if index is None else Index.open(index, base_url=embedder_url),
     )
     with Progress(job) as shown:
         summary = batch.augment_file(
@@ -131,7 +139,13 @@ def expand(
         raise typer.Exit(1)
 
 
-def _check_outputs(output: Path, *, topics: Path | None, combine: str | None) -> None:
+def _check_outputs(
+    output: Path,
+    *,
+    topics: Path | None,
+    combine: str | None,
+    read: Sequence[str | Path | None],
+) -> None:
     """Raise what would go wrong at the end, before anything is paid for."""
     from llmaug.formats.endings import ending
     from llmaug.retrieval.topics import check_topics, text_of
@@ -147,6 +161,9 @@ def _check_outputs(output: Path, *, topics: Path | None, combine: str | None) ->
     if topics is not None:
         if topics.resolve() == output.resolve():
             raise OutputError(f"{topics} is the output too; name another file for the topics")
+        for other in read:
+            if other and topics.resolve() == Path(other).resolve():
+                raise OutputError(f"the topics would replace {other}; name another file for them")
         check_topics(topics)
 
 

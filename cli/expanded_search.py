@@ -71,6 +71,8 @@ def asked_for(
     given = {name: value for name, value in locals().items() if value not in (None, [])}
     if expand is not None and expansions is not None:
         raise PlanError("--expand writes expansions and --expansions reads them; give one of both")
+    if explain is not None and save_expansions is not None:
+        raise PlanError("--explain writes for one query only; leave --save-expansions")
     if expand is None:
         source = ONLY_EXPAND if expansions else (*ONLY_EXPAND, "combine", "gate", "explain")
         for name in source:

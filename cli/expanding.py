@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmaug.plan import Step
     from llmaug.retrieval.combination import Combination
     from llmaug.retrieval.expansions import Expansions
+    from llmaug.retrieval.fuse import Fusion
     from llmaug.retrieval.gate import Gate
     from llmaug.retrieval.index import Index
     from llmaug.retrieval.rankings import Rankings
@@ -64,7 +65,7 @@ class Expanding:
         from llmaug.retrieval.combine import default_combination
         from llmaug.retrieval.expand import search_expanded
 
-        self._check(mode)
+        self._check(mode, how.get("fusion"))
         choice = self._before(index, asked)
         wanted = {id: text for id, text in asked.items() if choice[id]}
         written = self._expansions(index, wanted, shown)
@@ -80,7 +81,8 @@ class Expanding:
             progress=progress,
             **how,
         )
-        self.said.append(f"{found.counts()}; used by {self.combine or default_combination(mode)}")
+        used = self.combine or default_combination(mode, fusion=how.get("fusion"))
+        self.said.append(f"{found.counts()}; used by {used}")
         return found.rankings
 
     def explained(
@@ -89,7 +91,7 @@ class Expanding:
         """What the expansion of the one query does to its ranking; `how` is k, fusion, depth."""
         from llmaug.retrieval.explain import explain
 
-        self._check(mode)
+        self._check(mode, how.get("fusion"))
         id = str(self.explain)
         if id not in asked:
             close = difflib.get_close_matches(id, asked, n=3) or list(asked)[:MOST_IDS]
@@ -129,9 +131,14 @@ class Expanding:
         if self.failed:
             raise typer.Exit(1)
 
-    def _check(self, mode: str) -> None:
+    def _check(self, mode: str, fusion: Fusion | None) -> None:
+        from llmaug.retrieval.gate_purpose import purpose
+
         if self.combine is not None:
             self.combine.check(mode)
+        if self.gate is not None and self.gate.purpose is not None:
+            searched = purpose(mode, self.combine, fusion=fusion)
+            self.gate.purpose.check(searched, gate=f"the gate {self.gate}")
 
     def _before(self, index: Index, asked: Mapping[str, str]) -> dict[str, bool]:
         """Which queries to write expansions for: all, where the gate has to see these first."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmaug.cli.expanding import DEPTH
-from llmaug.errors import OutputError, PlanError, RetrievalError, TextError, did_you_mean
+from llmaug.cli.gate_labels import measured
+from llmaug.errors import OutputError, PlanError, RetrievalError, did_you_mean
 
 if TYPE_CHECKING:
     from llmaug.retrieval.gate import Gate
@@ -54,6 +54,16 @@ def fit(
         str | None, Option(help="where the embedder is now, if not where the index says")
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, …")] = None,
+    embedder_url: Annotated[
+        str | None, Option(help="where the server of a served embedder is now")
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        Option(help="how hybrid combines: convex(weight=0.5, scale='minmax'), … [default: rrf()]"),
+    ] = None,
+    depth: Annotated[
+        int | None, Option(min=1, help="hits of each side that a fusion sees [default: 1000]")
+    ] = None,
     seed: Annotated[int, Option(min=0, help="decides the folds")] = 0,
     plot: Annotated[Path | None, Option(help="draw gain against queries expanded: out.png")] = None,
 ) -> None:
@@ -67,7 +77,7 @@ def fit(
     """
     _check(output, plot=plot, per_collection=per_collection, limits=(budget, most_worse, feature))
     names = _known(feature)
-    found = _measured(
+    found = measured(
         folder,
         queries,
         qrels=qrels,
@@ -75,14 +85,17 @@ def fit(
         measure=measure,
         mode=mode,
         combine=combine,
+        fusion=fusion,
+        depth=depth,
         features=names,
         embedder=embedder,
         device=device,
+        embedder_url=embedder_url,
     )
     if per_collection:
         from llmaug.retrieval.gate_pilot import pilot
 
-        tried = pilot(found.plain, found.expanded)
+        tried = pilot(found.plain, found.expanded, purpose=found.purpose)
         gate: Gate = tried.save(output)
         print(tried)
     else:
@@ -96,13 +109,17 @@ def fit(
             most_worse=most_worse,
             seed=seed,
             use=names,
+            purpose=found.purpose,
         )
         gate = fitted.save(output)
         if plot is not None:
             fitted.plot(plot)
             print(f"written: {plot}", file=sys.stderr)
         print(fitted)
-    print(f'written: {output}; next: llmaug search … --gate "{gate}"', file=sys.stderr)
+    options = f"--mode {found.purpose.mode}"
+    for option, value in (("--combine", combine), ("--fusion", fusion)):
+        options += f' {option} "{value}"' if value is not None else ""
+    print(f'written: {output}; next: llmaug search … {options} --gate "{gate}"', file=sys.stderr)
 
 
 @app.command()
@@ -127,8 +144,9 @@ def show(file: Annotated[Path, typer.Argument(help="a gate that `llmaug gate fit
         lines.append(f"expands {'every query' if pilot.pilot.expand else 'no query'}")
     else:
         gate = linear = learned(file)
-        model, threshold, _ = linear.learned
-        lines.append(f"expands a query whose score is above {threshold:.4f} ({model.kind})")
+        model = linear.learned.model
+        above = f"{linear.learned.threshold:.4f} ({model.kind})"
+        lines.append(f"expands a query whose score is above {above}")
         lines.append(f"{'feature':<14}{'weight':>9}{'mean':>10}  range seen")
         lines += [
             f"{one.name:<14}{one.weight:>+9.4f}{one.mean:>10.4f}  {one.low:.4f} to {one.high:.4f}"
@@ -136,86 +154,13 @@ def show(file: Annotated[Path, typer.Argument(help="a gate that `llmaug gate fit
         ]
     print(f"{gate}, fingerprint {gate.fingerprint}")
     print("\n".join(lines))
+    if gate.purpose is not None:
+        for name, value in gate.purpose._asdict().items():
+            print(f"for the {name}: {json.dumps(value)}")
     trained = about.get("trained")
     if isinstance(trained, dict):
         for name, value in trained.items():
             print(f"{name}: {json.dumps(value)}")
-
-
-class _Measured(NamedTuple):
-    """Labelled queries: their features, and the measure without and with expansion."""
-
-    features: dict[str, dict[str, float]]
-    plain: dict[str, float]
-    expanded: dict[str, float]
-
-
-def _measured(
-    folder: Path,
-    queries: str,
-    *,
-    qrels: Path,
-    expansions: Path,
-    measure: str,
-    mode: str | None,
-    combine: str | None,
-    features: list[str] | None,
-    embedder: str | None,
-    device: str | None,
-) -> _Measured:
-    from llmaug.cli.stages import Stages
-    from llmaug.retrieval.combine import parse_combination
-    from llmaug.retrieval.expand import search_expanded
-    from llmaug.retrieval.expansions import read_expansions
-    from llmaug.retrieval.index import Index
-    from llmaug.retrieval.measure import evaluate
-    from llmaug.retrieval.measure_names import parse_measure
-    from llmaug.retrieval.predictors import after_expansion, joined, predictors
-    from llmaug.retrieval.qrels import read_qrels
-    from llmaug.retrieval.queries import read_queries
-
-    parse_measure(measure)
-    how = parse_combination(combine) if combine is not None else None
-    if qrels.is_dir():
-        raise TextError(f"{qrels} is a folder; name the file of judgements in it")
-    judgements, asked = read_qrels(qrels), read_queries(queries)
-    labelled = {id: text for id, text in asked.items() if judgements.get(id)}
-    if not labelled:
-        raise TextError(f"{qrels} judges none of the queries in {queries}; give those of one split")
-    written = read_expansions(expansions)
-    index = Index.open(folder, embedder=embedder, device=device)
-    mode = index.mode(mode)
-    with Stages() as shown:
-        expanded = search_expanded(
-            index,
-            labelled,
-            written,
-            k=DEPTH,
-            mode=mode,
-            combine=how,
-            progress=lambda done, total: shown.update("with expansions", done, total),
-        )
-        plain = index.search(
-            labelled,
-            k=DEPTH,
-            mode=mode,
-            progress=lambda done, total: shown.update("without", done, total),
-        )
-        known = predictors(index, labelled, plain={mode: plain})
-    if any(name.startswith("after_") for name in features or []):
-        known = joined(known, after_expansion(plain, expanded.rankings, written))
-    judged = {id: judgements[id] for id in labelled}
-    values: list[Any] = [
-        evaluate(rankings, judged, [measure]).per_query for rankings in (plain, expanded.rankings)
-    ]
-    without, with_them = (next(iter(each.values())) for each in values)
-    left = len(asked) - len(labelled)
-    print(
-        f"{mode}, {measure}, {expanded.counts()}"
-        + (f"; {left:,} further queries have no judgements" if left else ""),
-        file=sys.stderr,
-    )
-    return _Measured(known, without, with_them)
 
 
 def _check(

@@ -94,6 +94,7 @@ def search(
     search_checks.check_output(
         output, folder, tag=tag, read=[queries, expansions, cache, save_expansions]
     )
+    search_checks.check_kept(save_expansions, others=[queries, output, cache, expansions, gate])
     expanding = expansion.asked_for(
         expand=expand,
         expansions=expansions,

@@ -59,12 +59,26 @@ def check_output(
                 raise OutputError(f"the rankings would replace {same}; name another file with -o")
 
 
+def check_kept(save: Path | None, *, others: Sequence[str | Path | None]) -> None:
+    """Raise `OutputError` where kept expansions would replace what the search reads or writes."""
+    for other in others:
+        if save and other and os.path.realpath(save) == os.path.realpath(other):
+            raise OutputError(
+                f"--save-expansions would replace {other}; name another file for the expansions"
+            )
+
+
 def check_fusion(
     fusion: str | None, depth: int | None, *, mode: str, expanding: Expanding | None
 ) -> None:
     """Raise `PlanError` where a fusion is described and the search has none."""
     from llmaug.retrieval.combine import default_combination
 
+    own = expanding and expanding.combine
+    if fusion is not None and own and (own.fuses or not own.sides):
+        raise PlanError(
+            f"--fusion does not reach into --combine {own}, which has its own; write it there"
+        )
     if mode == "hybrid":
         return
     if fusion is not None:

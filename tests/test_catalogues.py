@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from llmaug.errors import MissingExtra, TextError
-from llmaug.retrieval.collection import Collection, contents
+from llmaug.retrieval.collection import Collection, contents, named_qrels, named_queries
 
 README = """---
 configs:
@@ -223,3 +223,18 @@ def test_a_missing_library(
 def test_a_library_without_a_name(name: str) -> None:
     with pytest.raises(TextError, match=r"names no collection; write (irds|hf):\w"):
         Collection.read(name)
+
+
+def test_libraries_name_queries_and_judgements(register: Register, hub: Path) -> None:
+    name = f"irds:{register(lambda: iter([]))}"
+    assert (named_queries(name), named_qrels(name)) == ({"q": "which?"}, {"q": {"d1": 1, "d9": -1}})
+    assert named_qrels(f"hf:{hub}", split="train") == {"8": {"1": 2}}
+    with pytest.raises(TextError, match="is for a BEIR folder"):
+        named_qrels(name, split="test")
+
+
+def test_a_library_without_queries_is_one_line(register: Register) -> None:
+    name = f"irds:{register(lambda: iter([]), judged=False)}"
+    for read, what in ((named_queries, "queries"), (named_qrels, "judgements")):
+        with pytest.raises(TextError, match=f"has no {what}; name a file of them"):
+            read(name)

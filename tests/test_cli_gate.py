@@ -64,9 +64,41 @@ def test_a_gate_is_fitted_shown_and_used():
     assert "expands a query whose score is above" in shown
     done = run(
         *("search", "index", "queries.jsonl", "--expansions", "e.jsonl", "-o", "run.trec"),
-        *("--gate", "learned(gate.json)"),
+        *("--gate", "learned(gate.json)", "--mode", "dense"),
     )
     assert "left as they are by the gate" in done.output
+
+
+@pytest.mark.parametrize("kind", [["--per-collection"], ["--budget", "0.5"]])
+def test_a_gate_is_refused_in_another_search(kind):
+    assert run(*fit(*kind, "-o", "dense.json")).exit_code == 0
+    gate = f"{'collection' if '--per-collection' in kind else 'learned'}(dense.json)"
+    search = (
+        *("search", "index", "queries.jsonl", "--expansions", "e.jsonl", "-o", "run.trec"),
+        *("--gate", gate),
+    )
+    said = refused(*search, "--mode", "bm25")
+    assert "fitted for the mode dense, and this search has bm25" in said
+    said = refused(*search, "--mode", "dense", "--combine", "max()")
+    assert "the combination mix(" in said
+    assert "this search has max(" in said
+    assert "the mode dense" in refused(*search, "--mode", "bm25", "--explain", "q1")
+    assert run(*search, "--mode", "dense").exit_code == 0
+
+
+def test_the_fusion_and_its_depth_are_those_of_the_search():
+    hybrid = ("--mode", "hybrid")
+    steep = ("--fusion", "rrf(k=1)", "--depth", "20")
+    feature = ("--feature", "after_top1")
+    for name, options in (("h.json", steep), ("rrf.json", ())):
+        assert run(*fit(*hybrid, *options, *feature, "-o", name)).exit_code == 0
+    shown = run("gate", "show", "h.json").output
+    assert 'for the fusion: "rrf(k=1' in shown
+    assert "for the depth: 20" in shown
+    assert 'for the measure: "nDCG@10"' in shown
+    ranges = [parse_gate(f"learned({name})").learned.model for name in ("h.json", "rrf.json")]
+    assert ranges[0] != ranges[1]
+    assert ranges[0].features[0].high > 0.1 > ranges[1].features[0].high  # RRF scores are small
 
 
 def test_the_same_seed_gives_the_same_gate():
@@ -104,6 +136,8 @@ def test_a_cost_curve_is_drawn():
         ("--feature tpo1", "did you mean top1"),
         ("--per-collection --budget 0.5", "--budget is for a gate over queries"),
         ("--plot cost.gif", "cost.gif: no picture"),
+        ("--fusion rrf()", "--fusion is for --mode hybrid, and this search is by dense"),
+        ("--depth 5", "--depth is for --mode hybrid or a --combine that fuses rankings"),
         ("--mode dens", "did you mean dense?"),
         ("--qrels .", "name the file of judgements"),
     ],

@@ -73,7 +73,7 @@ EXPANDED = "search index queries.jsonl -o run.trec --expansions expansions.jsonl
         ("search index queries.jsonl -o r.trec --mode dense --fusion rrf()", "--fusion is for"),
         ("search index queries.jsonl -o r.trec --mode bm25 --depth 5", "--depth is for"),
         (f"{EXPANDED} --mode dense --depth 5 --combine mix()", "--depth is for"),
-        (f"{EXPANDED} --mode dense --fusion rrf() --combine rrf()", "--fusion is for"),
+        (f"{EXPANDED} --mode dense --fusion rrf() --combine rrf()", "--fusion does not reach"),
         ("search index queries.jsonl", "name a file for the rankings"),
         ("search index queries.jsonl -q water", "give a file of queries, or -q"),
         ("search index irds:none-such -o run.trec", "none-such"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmaug.errors import TextError
-from llmaug.retrieval.collection import Collection
+from llmaug.retrieval.collection import Collection, named_qrels, named_queries
 
 
 def jsonl(*rows: dict[str, Any]) -> bytes:
@@ -117,3 +117,20 @@ def test_a_folder_without_a_corpus(tmp_path: Path, others: dict[str, str]) -> No
 def test_a_name_with_a_slip(folder: Path) -> None:
     with pytest.raises(TextError, match=r"bier does not exist; did you mean .*beir\?"):
         Collection.read(folder.parent / "bier")
+
+
+def test_a_folder_or_a_file_names_queries_and_judgements(folder: Path) -> None:
+    train = {"q1": {"b": 1}}
+    assert named_queries(folder) == named_queries(folder / "queries.jsonl")
+    assert named_qrels(folder) == named_qrels(folder, split="test") == Collection.read(folder).qrels
+    assert named_qrels(folder / "qrels", split="train") == train
+    assert named_qrels(str(folder / "qrels" / "train.tsv")) == train
+
+
+def test_a_split_that_is_none(folder: Path) -> None:
+    with pytest.raises(TextError, match=r"no split 'tran'; did you mean train\?"):
+        named_qrels(folder, split="tran")
+    with pytest.raises(TextError, match="is for a BEIR folder"):
+        named_qrels(folder / "qrels" / "test.tsv", split="test")
+    with pytest.raises(TextError, match=r"has no qrels/test\.tsv; name a file"):
+        named_qrels(folder.parent)

@@ -202,7 +202,7 @@ def test_a_mode_that_a_combination_cannot_serve_is_refused(index, how, mode, mes
     ("text", "message"),
     [
         ("mixx()", "unknown combination mixx; did you mean mix"),
-        ("mix(0.5)", "takes named arguments only"),
+        ("mix(0.5, 1)", "one argument without a name at most"),
         ("mix(weight=1.5)", "from 0 to 1, not 1.5"),
         ("mix(weight=True)", "from 0 to 1, not True"),
         ("concat(repeat=0)", "whole number from 1"),

@@ -80,13 +80,13 @@ def test_a_fusion_of_two_sides_can_be_chosen(index):
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_each_text_is_encoded_once(tmp_path, name):
+def test_each_text_of_a_batch_is_encoded_once(tmp_path, name):
     embedder = Listening()
     index = built(tmp_path / "index", embedder)
     mode = "hybrid" if name == "four_way" else "dense"
     embedder.encoded.clear()
-    expansions = {"a": ["tea", "tea"], "b": ["tea"], "c": ["hot water"]}
-    search_expanded(index, QUERIES, expansions, combine=name, mode=mode, batch=1)
+    expansions = {"a": ["tea", "tea"], "b": ["tea"], "c": ["tea", "cocoa"]}
+    search_expanded(index, QUERIES, expansions, combine=name, mode=mode)
     assert len(embedder.encoded) == len(set(embedder.encoded))
     assert embedder.encoded
 

@@ -74,7 +74,7 @@ def test_queries_that_fail_are_listed_or_raised(prompt):
     model = answering(hot="Kettles boil it.", light="A torch.")
     plan = f"generate({str(prompt)!r})"
     made = expand(queries, plan, lm=model, failed=failed)
-    assert made == {"a": ["Kettles boil it."], "b": ["A torch."], "c": []}
+    assert made == {"a": ["Kettles boil it."], "b": ["A torch."]}
     assert [failure.root for failure in failed] == ["c"]
     with pytest.raises(RowsFailed, match="1 of 3 rows failed; the first: c"):
         expand(queries, plan, lm=model)
@@ -131,9 +131,16 @@ def test_a_row_that_is_no_expansion_is_named(tmp_path, line, message):
         read_expansions(rows(tmp_path / "e.jsonl", line))
 
 
-def test_a_file_without_rows_is_refused(tmp_path):
-    with pytest.raises(TextError, match="holds no expansions"):
-        read_expansions(rows(tmp_path / "e.jsonl"))
+def test_a_file_of_no_queries_holds_no_expansions(tmp_path):
+    assert read_expansions(rows(tmp_path / "e.jsonl")) == {}
+
+
+def test_expansions_of_other_queries_are_refused(tmp_path):
+    path = tmp_path / "e.jsonl"
+    write_expansions(path, {"a": ["boiling"]}, queries={"a": "hot water"})
+    assert read_expansions(path, queries={"a": "Hot  water"}) == {"a": ["boiling"]}
+    with pytest.raises(TextError, match=r"e\.jsonl:1: written for 'hot water', while query 'a'"):
+        read_expansions(path, queries={"a": "a torch"})
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):

@@ -61,7 +61,7 @@ def test_the_printed_form(rule, printed):
     ("text", "complaint"),
     [
         ("rrff", "unknown fusion rrff; did you mean rrf?"),
-        ("rrf(60)", "named arguments only, such as k=…"),
+        ("rrf(60, 1)", "one argument without a name at most"),
         ("rrf(kk=60)", "no argument 'kk'; did you mean k?"),
         ("rrf(k=1, k=2)", "given k twice"),
         ("rrf(**{})", "no argument"),

@@ -222,3 +222,11 @@ def test_a_pilot_must_say_yes_or_no(tmp_path):
         collection(path)
     with pytest.raises(PlanError, match="takes the name of one file"):
         collection()
+
+
+def test_a_feature_that_was_the_same_in_training_does_not_refuse_other_values(tmp_path):
+    constant = Weight("gap", 0.0, 1.0, 0.0, 0.0, 0.0)
+    model = LinearModel("ridge", 0.0, (*MODEL.features, constant))
+    gate = learned(saved(tmp_path, model=model))
+    assert gate.chosen(FOUND) == learned(saved(tmp_path, name="without.json")).chosen(FOUND)
+    assert gate.unseen(FOUND) == {}

@@ -98,6 +98,16 @@ def test_clarity_is_higher_where_the_documents_found_are_about_one_thing(tmp_pat
     assert found["many things"]["clarity"] == pytest.approx(math.log2(1 / 50 * 120))
 
 
+def test_clarity_leaves_out_documents_without_terms(tmp_path):
+    texts = {"d1": "cat purrs", "d2": "dog barks"} | {f"e{number}": "?!" for number in range(20)}
+    index = built(tmp_path, **texts)
+    others = {f"e{number}": 0.5 for number in range(20)}  # more than clarity looks at
+    ranking = {"one": {"d1": 0.9} | others | {"d2": 0.1}, "none": others | {"d1": 0.1, "d2": 0.1}}
+    found = predictors(index, dict.fromkeys(ranking, "cat"), plain={"dense": ranking})
+    assert found["one"]["clarity"] == pytest.approx(math.log2(1 / 2 * 4))  # two of four words
+    assert found["none"]["clarity"] == 0
+
+
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_every_value_is_finite_for_odd_queries(index, text):
     found = predictors(index, {"q": text})["q"]

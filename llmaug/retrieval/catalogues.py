@@ -25,9 +25,9 @@ CHATTER = ("[", "download error", "Download failed")  # how ir_datasets' progres
 
 
 class Parts(NamedTuple):
-    """A collection whose queries and judgements are read when they are asked for."""
+    """A collection each part of which is fetched and read when it is asked for."""
 
-    documents: Corpus
+    documents: Callable[[], Corpus]
     queries: Callable[[], dict[str, str]]
     qrels: Callable[[], Qrels]
 
@@ -88,11 +88,15 @@ def read(name: str, *, split: str, text: str | None, id: str | None, limit: int 
         part = partial(_saved_part, Path(repository))
     else:
         part = partial(_loaded_part, repository)
-    documents = part("corpus", "corpus")
-    if documents is None:
-        raise TextError(f"{name} has no part 'corpus' with documents, as BEIR data sets have")
+
+    def documents() -> Corpus:
+        found = part("corpus", "corpus")
+        if found is None:
+            raise TextError(f"{name} has no part 'corpus' with documents, as BEIR data sets have")
+        return Corpus([found], name=name, text=text, id=id, limit=limit)
+
     return Parts(
-        Corpus([documents], name=name, text=text, id=id, limit=limit),
+        documents,
         lambda: queries_of(source) if (source := part("queries", "queries")) else {},
         lambda: _judgements(source) if (source := part("qrels", own_split or split)) else {},
     )
@@ -112,18 +116,22 @@ def _irds(name: str, *, text: str | None, id: str | None, limit: int | None) -> 
             hint = did_you_mean(known, ir_datasets.registry)
             hint = hint if hint.startswith("did") else "ir_datasets list shows the names"
             raise TextError(f"ir_datasets knows no {known!r}; {hint}") from None
-        if not dataset.has_docs():
-            raise TextError(f"{name} has no documents; name the data set that it belongs to")
-        count = (dataset.docs_metadata() or {}).get("count")
 
     def listed(rows: Callable[[], Iterable[dict[str, Any]]], count: int | None = None) -> Listed:
         return Listed(name, rows, count=count)
 
-    documents = listed(lambda: (_document_row(row, text) for row in dataset.docs_iter()), count)
+    def documents() -> Corpus:
+        with explained(name):
+            if not dataset.has_docs():
+                raise TextError(f"{name} has no documents; name the data set that it belongs to")
+            count = (dataset.docs_metadata() or {}).get("count")
+        rows = listed(lambda: (_document_row(row, text) for row in dataset.docs_iter()), count)
+        return Corpus([rows], name=name, text=text, id=id or "doc_id", limit=limit)
+
     queries = listed(lambda: map(_query_row, dataset.queries_iter()))
     qrels = listed(lambda: map(_judgement_row, dataset.qrels_iter()))
     return Parts(
-        Corpus([documents], name=name, text=text, id=id or "doc_id", limit=limit),
+        documents,
         lambda: queries_of(queries) if dataset.has_queries() else {},
         lambda: _judgements(qrels) if dataset.has_qrels() else {},
     )

@@ -70,14 +70,15 @@ class Collection:
         if str(name).startswith(catalogues.PREFIXES):
             parts = catalogues.read(str(name), split=split, text=text, id=id, limit=limit)
         else:
-            corpus = read_corpus(name, text=text, id=id, limit=limit)
             folder = Path(name)
             parts = catalogues.Parts(
-                corpus, lambda: _queries_in(folder), lambda: _qrels_in(folder, split)
+                lambda: read_corpus(name, text=text, id=id, limit=limit),
+                lambda: _queries_in(folder),
+                lambda: _qrels_in(folder, split),
             )
         return cls(
             str(name),
-            parts.documents,
+            parts.documents(),
             parts.queries() if queries is None else named_queries(queries),
             parts.qrels() if qrels is None else named_qrels(qrels),
         )
@@ -147,7 +148,7 @@ def named_queries(name: str | Path) -> dict[str, str]:
     """The queries of a file, a BEIR folder, `irds:NAME` or `hf:NAME`; at least one."""
     if not str(name).startswith(catalogues.PREFIXES):
         return read_queries(name)
-    return Collection.read(name).queries or _lacking(name, "queries")
+    return _without_documents(name).queries() or _lacking(name, "queries")
 
 
 def named_qrels(name: str | Path, *, split: str | None = None) -> Qrels:
@@ -159,7 +160,12 @@ def named_qrels(name: str | Path, *, split: str | None = None) -> Qrels:
         raise TextError(f"the split {split} is for a BEIR folder, and {name} is none; leave it out")
     if not str(name).startswith(catalogues.PREFIXES):
         return read_qrels(name, split=split or SPLIT)
-    return Collection.read(name, split=split or SPLIT).qrels or _lacking(name, "judgements")
+    return _without_documents(name, split=split or SPLIT).qrels() or _lacking(name, "judgements")
+
+
+def _without_documents(name: str | Path, *, split: str = SPLIT) -> catalogues.Parts:
+    """The parts of a catalogued collection, whose corpus may be too large to fetch for less."""
+    return catalogues.read(str(name), split=split, text=None, id=None, limit=None)
 
 
 def _lacking(name: str | Path, what: str) -> NoReturn:

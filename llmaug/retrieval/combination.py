@@ -78,7 +78,6 @@ class Combination:
         mode, fusion = index.mode(mode), fusion or rrf()
         self.check(mode)
         deep = max(k, depth) if mode == "hybrid" or self.fuses else k
-        encoder = Encoder(index.encode, batch=batch)
         rankings: Rankings = {}
         every = list(queries)
         for ids in (every[start : start + batch] for start in range(0, len(every), batch)):
@@ -86,7 +85,7 @@ class Combination:
                 index,
                 [queries[id] for id in ids],
                 [expansions.get(id, []) for id in ids],
-                encoder=encoder,
+                encoder=Encoder(index.encode, batch=batch),  # its vectors go with the batch
                 threads=threads,
             )
             found = iter(self.combined(asked, mode, depth=deep, fusion=fusion))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from llmaug.errors import PlanError
 from llmaug.retrieval import fuse
@@ -20,6 +20,7 @@ from llmaug.retrieval.fuse import Convex, Fusion, ReciprocalRank, parse_fusion
 from llmaug.retrieval.one_call import parse_call
 
 MOST_REPEATS = 1_000
+R = TypeVar("R", ReciprocalRank, Convex)
 
 
 def concat(*, repeat: int = 1) -> Combination:
@@ -55,12 +56,21 @@ def alone() -> Combination:
 
 def rrf(*, k: float = 60, weights: Sequence[float] | None = None) -> Combination:
     """Reciprocal rank fusion of the query's ranking with that of each expansion."""
-    return Fused(fuse.rrf(k=k, weights=weights))
+    return Fused(_counting(fuse.rrf(k=k, weights=weights)))
 
 
 def convex(*, weights: Sequence[float] | None = None, scale: str = "minmax") -> Combination:
     """The weighted average of the scores under the query and under each expansion."""
-    return Fused(fuse.convex(weights=weights, scale=scale))
+    return Fused(_counting(fuse.convex(weights=weights, scale=scale)))
+
+
+def _counting(rule: R) -> R:
+    """The rule, if it leaves something to a query with a single expansion."""
+    if rule.weights is not None and not any(rule.weights[:2]):
+        raise PlanError(
+            f"{rule}: the weights of the query and of its first expansion cannot both be 0"
+        )
+    return rule
 
 
 def four_way(
@@ -109,12 +119,12 @@ def combination(given: Any) -> Combination:
     raise PlanError(f"a combination is a text such as 'mix(weight=0.5)', not {given!r}")
 
 
-def default_combination(mode: str) -> Combination:
-    """What does best in a mode: benchmarks/expansion.py measures it."""
+def default_combination(mode: str, *, fusion: Fusion | None = None) -> Combination:
+    """What is used in a mode unless told otherwise, in hybrid mode under this fusion (RRF)."""
     best: dict[str, Combination] = {
         "dense": mix(),
         "bm25": mugi_concat(),
-        "hybrid": four_way(),
+        "hybrid": four_way(fusion=fusion or "rrf(k=60)"),
     }
     return best[mode]
 

@@ -54,7 +54,7 @@ class MugiConcat(OneText):
     beta: float
 
     def repeats(self, query: str, expansions: Sequence[str]) -> int:
-        return max(1, int(len(" ".join(expansions)) // len(query) // self.beta))
+        return max(1, int(len(" ".join(expansions)) // max(1, len(query)) // self.beta))
 
     def __str__(self) -> str:
         return f"mugi_concat(beta={self.beta})"

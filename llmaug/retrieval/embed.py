@@ -47,9 +47,9 @@ def embedder(
     `encode`; texts longer than the model reads are cut off by it. `device` is "cpu", "cuda",
     "cuda:1", "mps", …; None takes a GPU where there is one. `backend` is torch, onnx or openvino.
     Both are for a model on this machine. `batch_size` texts (64) are read at once, or sent to a
-    server in one request at most.
-    The prompts default to those that the folder holds, and to none for a server. Raises
-    `ModelError`, `MissingExtra`, or `BackendStopped` for an address that is none.
+    server in one request at most. The prompts default to those that the folder holds, and to none
+    for a server. Raises `ModelError`, `MissingExtra`, or `BackendStopped` for an address that is
+    none.
     """
     if not name.strip():
         raise ModelError("an embedder needs a name: minilm, a folder, org/name or served:MODEL")

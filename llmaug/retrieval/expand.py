@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from llmaug.errors import RetrievalError
 from llmaug.formats.fields import short
+from llmaug.retrieval.collection import named_queries
 from llmaug.retrieval.combine import Combination, combination, default_combination
-from llmaug.retrieval.expansions import Expansions, read_expansions
+from llmaug.retrieval.expansions import Expansions, read_expansions, usable
 from llmaug.retrieval.fuse import Fusion, parse_fusion
 from llmaug.retrieval.index_reader import BATCH, DEPTH, IndexReader
-from llmaug.retrieval.queries import read_queries
 from llmaug.retrieval.rankings import Rankings
 
 
@@ -66,13 +66,18 @@ def search_expanded(
     other queries.
     """
     opened = index if isinstance(index, IndexReader) else IndexReader(index)
-    asked = queries if isinstance(queries, Mapping) else read_queries(queries)
-    written = expansions if isinstance(expansions, Mapping) else read_expansions(expansions)
+    asked = queries if isinstance(queries, Mapping) else named_queries(queries)
+    written = (
+        expansions
+        if isinstance(expansions, Mapping)
+        else read_expansions(expansions, queries=asked)
+    )
     mode = opened.mode(mode)
-    how = default_combination(mode) if combine is None else combination(combine)
+    rule = parse_fusion(fusion) if isinstance(fusion, str) else fusion
+    how = default_combination(mode, fusion=rule) if combine is None else combination(combine)
     how.check(mode)
     chosen = _chosen(asked, gate)
-    used = {id: texts for id in chosen if (texts := written.get(id))}
+    used = {id: some for id in chosen if (some := usable(written.get(id, []), query=asked[id]))}
     if chosen and written and not used and not any(id in asked for id in written):
         raise RetrievalError(
             f"the expansions are of other queries: none of their ids ({short(next(iter(written)))},"
@@ -84,7 +89,7 @@ def search_expanded(
         used,
         k=k,
         mode=mode,
-        fusion=parse_fusion(fusion) if isinstance(fusion, str) else fusion,
+        fusion=rule,
         depth=depth,
         batch=batch,
         threads=threads,

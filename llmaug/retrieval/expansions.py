@@ -8,7 +8,7 @@ from typing import Any
 
 from llmaug.errors import OutputError
 from llmaug.formats import endings
-from llmaug.formats.fields import kind, lacking
+from llmaug.formats.fields import kind, lacking, short
 from llmaug.formats.source import Fault, Source
 from llmaug.outcome import Failure
 from llmaug.plan import Step
@@ -40,9 +40,9 @@ def expand(
 ) -> Expansions:
     """Run a plan over queries {id: text}: what it wrote for each, in their order.
 
-    Every query has an entry, [] where no variant came out or each only repeats the query. The
-    rest is as in `llmaug.augment`: failed queries are added to `failed`, and without that list
-    raise `RowsFailed`; a `cache` keeps the replies, also then.
+    Every query that did not fail has an entry, [] where no variant came out or each only repeats
+    the query. The rest is as in `llmaug.augment`: failed queries are added to `failed`, and
+    without that list raise `RowsFailed`; a `cache` keeps the replies, also then.
     """
     texts = [Text(text, id, id) for id, text in queries.items()]
     made: Expansions = {id: [] for id in queries}
@@ -61,6 +61,8 @@ def expand(
     for variant in variants:
         if variant.made_by:
             made[variant.root].append(variant.text)
+    for failure in failed or ():
+        made.pop(failure.root, None)
     return {id: usable(found, query=queries[id]) for id, found in made.items()}
 
 
@@ -75,17 +77,18 @@ def without_expansion(queries: Mapping[str, str], expansions: Expansions) -> lis
     return [id for id in queries if not expansions.get(id)]
 
 
-def read_expansions(path: str | Path) -> Expansions:
+def read_expansions(path: str | Path, *, queries: Mapping[str, str] | None = None) -> Expansions:
     """The expansions of a file, in its order.
 
     Rows are those that `llmaug expand` wrote (`root`, `text`, `made_by`; a row without `made_by`
     is the query itself), or have an id and `expansion`, a string or a list of strings, as
     QueryGym's; several rows of one id are its expansions in turn. An empty `expansion` counts as
-    none. Raises `TextError` for a row that is neither, and when there are no rows.
+    none. Raises `TextError` for a row that is neither, when there are no rows, and where a row
+    says that it was written for another query than the one of that id among `queries`.
     """
     source = endings.source(existing(Path(path)))
     expansions: Expansions = {}
-    queries: dict[str, str] = {}
+    said: dict[str, str] = {}
     for place, row in source.rows():
         if isinstance(row, Fault):
             raise wrong(source, place, row.detail)
@@ -93,13 +96,21 @@ def read_expansions(path: str | Path) -> Expansions:
         id, texts = (_ours if ours else _other)(row, source, place)
         expansions.setdefault(id, [])
         if ours and not row["made_by"]:
-            queries[id] = texts[0]
+            said[id] = texts[0]
             continue
         expansions[id] += texts
-        queries.setdefault(id, str(row.get("query") or ""))
-    if not expansions:
+        said.setdefault(id, str(row.get("query") or ""))
+        asked = (queries or {}).get(id)
+        if asked is not None and said[id] and _plain(said[id]) != _plain(asked):
+            raise wrong(
+                source,
+                place,
+                f"written for {short(said[id])!r}, while query {short(id)!r} is {short(asked)!r}: "
+                "these are the expansions of other queries",
+            )
+    if not expansions and Path(path).stat().st_size:
         raise wrong(source, 1, "the file holds no expansions")
-    return {id: usable(texts, query=queries.get(id, "")) for id, texts in expansions.items()}
+    return {id: usable(texts, query=said.get(id, "")) for id, texts in expansions.items()}
 
 
 def write_expansions(

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from llmaug.retrieval.combine import Combination, combination, default_combination
 from llmaug.retrieval.documents import contents
+from llmaug.retrieval.expansions import usable
 from llmaug.retrieval.fuse import Fusion, parse_fusion
 from llmaug.retrieval.index_reader import DEPTH, IndexReader
 from llmaug.text import Text
 
 WIDTH, MOST_LINES = 100, 6  # of an expansion as it is shown
 MOST_WORDS, MOST_TITLE = 6, 40  # of a document
+
+LONG = 100  # characters of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Explanation:
     moved: tuple[Moved, ...]
 
     def __str__(self) -> str:
-        said = [f"query {self.id}: {self.query}"]
+        first = f"query {self.id}: {self.query}"
+        said = [first if len(first) < LONG else _wrapped(first)]
         for number, text in enumerate(self.expansions, 1):
             said += ["", f"expansion {number} of {len(self.expansions)}:", _wrapped(text)]
         if not self.expansions:
@@ -84,9 +88,9 @@ def explain(
     """
     opened = index if isinstance(index, IndexReader) else IndexReader(index)
     mode = opened.mode(mode)
-    how = default_combination(mode) if combine is None else combination(combine)
     rule = parse_fusion(fusion) if isinstance(fusion, str) else fusion
-    deep, one, written = max(k, depth), {"": query}, list(expansions)
+    how = default_combination(mode, fusion=rule) if combine is None else combination(combine)
+    deep, one, written = max(k, depth), {"": query}, usable(expansions, query=query)
     found = how.search(opened, one, {"": written}, k=deep, mode=mode, fusion=rule, depth=deep)
     plain = opened.search(one, k=deep, mode=mode, fusion=rule, depth=deep)
     before, after = ({d: r for r, d in enumerate(each[""], 1)} for each in (plain, found))

@@ -20,6 +20,7 @@ from typing import Any
 from llmaug.errors import PlanError, RetrievalError
 from llmaug.retrieval.gate_file import LearnedGate, PilotGate, read_learned, read_pilot
 from llmaug.retrieval.gate_model import table_of
+from llmaug.retrieval.gate_purpose import Purpose
 from llmaug.retrieval.one_call import parse_call
 from llmaug.retrieval.predictors import FEATURES, known_feature
 
@@ -38,6 +39,11 @@ class Gate:
     def after(self) -> bool:
         """Whether it can only decide once the expansions are there, so that it saves no call."""
         return any("expansion" in FEATURES[name].needs for name in self.needs)
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """The search that it was fitted for; None where it may be used in every one."""
+        return None
 
     @property
     def fingerprint(self) -> str:
@@ -112,12 +118,16 @@ class Learned(Gate):
         return tuple(self.learned.model.names)
 
     @property
+    def purpose(self) -> Purpose | None:
+        return self.learned.purpose
+
+    @property
     def fingerprint(self) -> str:
         return self.learned.fingerprint
 
     def chosen(self, features: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
-        model, threshold, _ = self.learned
-        worth = model.chosen(table_of(features, model.names), threshold)
+        model = self.learned.model
+        worth = model.chosen(table_of(features, model.names), self.learned.threshold)
         return dict(zip(features, worth.tolist(), strict=True))
 
     def unseen(self, features: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:
@@ -141,6 +151,10 @@ class PerCollection(Gate):
 
     file: str
     pilot: PilotGate
+
+    @property
+    def purpose(self) -> Purpose | None:
+        return self.pilot.purpose
 
     @property
     def fingerprint(self) -> str:

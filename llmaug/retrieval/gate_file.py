@@ -15,6 +15,7 @@ from llmaug.errors import RetrievalError
 from llmaug.formats.atomic import new_file
 from llmaug.formats.fields import short
 from llmaug.retrieval.gate_model import LinearModel, Weight
+from llmaug.retrieval.gate_purpose import Purpose, purpose_in
 from llmaug.retrieval.predictors import known_feature
 
 FORMAT = "llmaug gate 1"
@@ -26,11 +27,15 @@ G = TypeVar("G")
 
 
 class LearnedGate(NamedTuple):
-    """A model, and the score above which a query is expanded."""
+    """A model, and the score above which a query is expanded.
+
+    `purpose` is the search that it was fitted for, None where the file does not say.
+    """
 
     model: LinearModel
     threshold: float
     fingerprint: str
+    purpose: Purpose | None
 
 
 class PilotGate(NamedTuple):
@@ -38,12 +43,21 @@ class PilotGate(NamedTuple):
 
     expand: bool
     fingerprint: str
+    purpose: Purpose | None
 
 
 def write_learned(
-    path: str | Path, model: LinearModel, *, threshold: float, trained: Mapping[str, Any]
+    path: str | Path,
+    model: LinearModel,
+    *,
+    threshold: float,
+    trained: Mapping[str, Any],
+    purpose: Purpose | None = None,
 ) -> None:
-    """Write a learned gate, whole or not at all; `trained` says how, for people."""
+    """Write a learned gate, whole or not at all; `trained` says how, for people.
+
+    A gate without a `purpose` may be used in every search.
+    """
     ends = {threshold: name for name, threshold in ENDS.items()}
     _write(
         Path(path),
@@ -54,15 +68,18 @@ def write_learned(
             "threshold": ends.get(threshold, threshold),
             "intercept": model.intercept,
             "features": [feature._asdict() for feature in model.features],
+            **_for(purpose),
             "trained": dict(trained),
         },
     )
 
 
-def write_pilot(path: str | Path, *, expand: bool, trained: Mapping[str, Any]) -> None:
+def write_pilot(
+    path: str | Path, *, expand: bool, trained: Mapping[str, Any], purpose: Purpose | None = None
+) -> None:
     """Write the decision for a collection, whole or not at all; `trained` says how."""
-    about = {"format": FORMAT, "gate": "collection", "expand": expand, "trained": dict(trained)}
-    _write(Path(path), about)
+    about = {"format": FORMAT, "gate": "collection", "expand": expand}
+    _write(Path(path), {**about, **_for(purpose), "trained": dict(trained)})
 
 
 def read_learned(path: str | Path) -> LearnedGate:
@@ -79,7 +96,7 @@ def read_learned(path: str | Path) -> LearnedGate:
         if not isinstance(about["model"], str):
             raise ValueError("its model is not a string")
         model = LinearModel(about["model"], _number(about, "intercept"), _features(about))
-        return LearnedGate(model, threshold, fingerprint)
+        return LearnedGate(model, threshold, fingerprint, purpose_in(about.get("for")))
 
     return _read(Path(path), "learned", gate)
 
@@ -90,9 +107,13 @@ def read_pilot(path: str | Path) -> PilotGate:
     def gate(about: dict[str, Any], fingerprint: str) -> PilotGate:
         if not isinstance(about["expand"], bool):
             raise ValueError("its expand is not true or false")
-        return PilotGate(about["expand"], fingerprint)
+        return PilotGate(about["expand"], fingerprint, purpose_in(about.get("for")))
 
     return _read(Path(path), "collection", gate)
+
+
+def _for(purpose: Purpose | None) -> dict[str, Any]:
+    return {} if purpose is None else {"for": purpose._asdict()}
 
 
 def _write(path: Path, about: dict[str, Any]) -> None:

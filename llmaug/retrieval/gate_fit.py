@@ -11,6 +11,7 @@ from llmaug.retrieval.gate_curve import choose, cost_curve, feature_curve, thres
 from llmaug.retrieval.gate_fitted import Fitted, outcome
 from llmaug.retrieval.gate_labelled import Labelled, labelled
 from llmaug.retrieval.gate_model import LinearModel
+from llmaug.retrieval.gate_purpose import Purpose
 from llmaug.retrieval.gate_train import train
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def fit(
     use: Sequence[str] | None = None,
     model: str = "ridge",
     groups: Mapping[str, str] | None = None,
+    purpose: Purpose | None = None,
 ) -> Fitted:
     """Learn which queries are worth an expansion from the measure of labelled ones.
 
@@ -95,7 +97,8 @@ def fit(
     most the share `budget` of queries, lets at most the share `most_worse` of all queries become
     worse, and within that has the best mean: limits that hold on the queries seen and only about
     so on others. `use` names the features; by default all that are there before an expansion.
-    `groups` {id: group} keeps several rows of one query in one fold.
+    `groups` {id: group} keeps several rows of one query in one fold. `purpose` is the search that
+    was measured: the gate is then refused in others.
 
     All that `Fitted` reports is cross-fitted: every query is decided by a model and a threshold
     from the other folds alone, the threshold from a second cross-fitting among those. Neither
@@ -136,6 +139,7 @@ def fit(
         },
         **outcomes,
         trained={"queries": len(of.ids), **asdict(recipe)},
+        purpose=purpose,
     )
 
 

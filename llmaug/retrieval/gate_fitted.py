@@ -11,6 +11,7 @@ from llmaug.retrieval.gate import Learned, learned
 from llmaug.retrieval.gate_curve import Point, plot
 from llmaug.retrieval.gate_file import write_learned
 from llmaug.retrieval.gate_model import LinearModel
+from llmaug.retrieval.gate_purpose import Purpose
 from llmaug.retrieval.significance import Interval, bootstrap_interval
 
 if TYPE_CHECKING:
@@ -78,13 +79,20 @@ class Fitted:
     oracle: Outcome
     always: Outcome
     trained: dict[str, Any]
+    purpose: Purpose | None = None
 
     def save(self, path: str | Path) -> Learned:
         """Write the gate as JSON and give it as it would be read."""
         gate = self.gate._asdict()
         numbers = {name: gate[name] for name in ("share", "mean", "gain", "worse", "better")}
         trained = self.trained | {"cross_fitted": numbers}
-        write_learned(path, self.model, threshold=self.threshold, trained=trained)
+        write_learned(
+            path,
+            self.model,
+            threshold=self.threshold,
+            trained=trained,
+            purpose=self.purpose,
+        )
         return learned(path)
 
     def plot(self, path: str | Path) -> None:

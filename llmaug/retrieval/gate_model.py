@@ -61,12 +61,20 @@ class LinearModel:
         return chosen
 
     def beyond(self, table: np.ndarray) -> np.ndarray:
-        """Which values of the table were not seen in training, nor near: (queries, features)."""
+        """Which values of the table were not seen in training, nor near: (queries, features).
+
+        No value of a feature without weight is: one that was the same for all training queries
+        decides nothing, so that other values of it are nothing to be careful about.
+        """
         import numpy as np
 
-        low, high = (np.array([getattr(f, end) for f in self.features]) for end in ("low", "high"))
+        low, high, weight = (
+            np.array([getattr(feature, part) for feature in self.features])
+            for part in ("low", "high", "weight")
+        )
         margin = MARGIN * (high - low)
-        beyond: np.ndarray = ~((low - margin <= table) & (table <= high + margin))  # so that NaN is
+        near = (low - margin <= table) & (table <= high + margin)  # NaN is not
+        beyond: np.ndarray = ~near & (weight != 0)
         return beyond
 
 

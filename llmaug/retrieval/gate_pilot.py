@@ -10,6 +10,7 @@ from statistics import mean
 from llmaug.errors import RetrievalError
 from llmaug.retrieval.gate import PerCollection, collection
 from llmaug.retrieval.gate_file import write_pilot
+from llmaug.retrieval.gate_purpose import Purpose
 from llmaug.retrieval.significance import bootstrap_interval
 
 FEWEST = 30  # training queries
@@ -24,6 +25,7 @@ class Pilot:
     expanded: float
     low: float
     high: float
+    purpose: Purpose | None = None
 
     @property
     def expand(self) -> bool:
@@ -32,7 +34,8 @@ class Pilot:
 
     def save(self, path: str | Path) -> PerCollection:
         """Write the decision as JSON and give the gate as it would be read."""
-        write_pilot(path, expand=self.expand, trained=asdict(self))
+        trained = {name: value for name, value in asdict(self).items() if name != "purpose"}
+        write_pilot(path, expand=self.expand, trained=trained, purpose=self.purpose)
         return collection(path)
 
     def __str__(self) -> str:
@@ -47,13 +50,19 @@ class Pilot:
         )
 
 
-def pilot(plain: Mapping[str, float], expanded: Mapping[str, float]) -> Pilot:
+def pilot(
+    plain: Mapping[str, float],
+    expanded: Mapping[str, float],
+    *,
+    purpose: Purpose | None = None,
+) -> Pilot:
     """Try the expansion on training queries, {id: measure} without and with it.
 
     M-Solomon's split of data sets (Kim et al. 2025, arXiv 2511.02358): a collection is expanded
     only where always expanding beats never expanding. Departures: decided on training queries,
     where the paper reportedly looks at test sets, and without training an embedder for either.
-    Raises `RetrievalError` for fewer than 30 queries.
+    `purpose` is the search that was measured: the gate is then refused in others. Raises
+    `RetrievalError` for fewer than 30 queries.
     """
     for id in sorted(plain.keys() ^ expanded.keys()):
         raise RetrievalError(f"query {id!r} was measured only once; measure the same queries")
@@ -63,4 +72,4 @@ def pilot(plain: Mapping[str, float], expanded: Mapping[str, float]) -> Pilot:
             "label more, or take always() or never()"
         )
     low, high = bootstrap_interval([expanded[id] - plain[id] for id in plain])
-    return Pilot(len(plain), mean(plain.values()), mean(expanded.values()), low, high)
+    return Pilot(len(plain), mean(plain.values()), mean(expanded.values()), low, high, purpose)

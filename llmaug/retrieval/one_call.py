@@ -35,11 +35,13 @@ def parse_call(text: str, names: Mapping[str, Callable[..., T]], *, kind: str) -
 
 
 def _arguments(call: ast.Call, name: str, *, accepted: Mapping[str, Any]) -> dict[str, Any]:
-    if call.args:
-        such = f"named arguments only, such as {next(iter(accepted))}=…" if accepted else "none"
-        raise PlanError(f"{name}() takes {such}; it was given {ast.unparse(call.args[0])}")
-    arguments = {}
-    for keyword in call.keywords:
+    if len(call.args) > 1 or (call.args and not accepted):
+        such = "one argument without a name at most" if accepted else "no arguments"
+        raise PlanError(f"{name}() takes {such}; it was given {ast.unparse(call.args[-1])}")
+    arguments: dict[str, Any] = {}
+    # The first argument may stand without its name: mix(0.5).
+    first = [ast.keyword(next(iter(accepted)), value) for value in call.args]
+    for keyword in (*first, *call.keywords):
         given = keyword.arg or "**"
         if given not in accepted:
             raise PlanError(f"{name}() has no argument {given!r}; {did_you_mean(given, accepted)}")

@@ -207,17 +207,19 @@ def _reciprocal_rank(wanted: Sequence[str], ranking: Sequence[str]) -> float:
 
 
 def _clarity(documents: Sequence[Mapping[str, int]], total: int) -> float:
-    """The divergence of the documents' words from the corpus, in bits; 0 for no documents.
+    """The divergence of the documents' words from the corpus, in bits.
 
     Each of the `documents` is {term: number of documents of the corpus that hold it}, and `total`
-    the sum of those numbers over all terms.
+    the sum of those numbers over all terms. A document without a term of the index says nothing
+    and is left out; where none has one, or there is none, the value is 0.
     """
     shares: defaultdict[str, float] = defaultdict(float)
     frequency: dict[str, int] = {}
-    for document in filter(None, documents):
+    with_terms = [document for document in documents if document]
+    for document in with_terms:
         frequency.update(document)
         for term in document:
-            shares[term] += 1 / len(document) / len(documents)
+            shares[term] += 1 / len(document) / len(with_terms)
     return math.fsum(
         share * math.log2(share * total / frequency[term]) for term, share in shares.items()
     )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from llmaug.retrieval.queries import read_queries
+from llmaug.retrieval.collection import named_queries
 from llmaug.text import BadRow, Text, TextFile
 
 
@@ -15,13 +15,13 @@ class QueryFile(TextFile):
     """Queries as texts that carry themselves in the field `query`.
 
     Whatever is written for one so says what it was written for. `also` are further fields of
-    every row. The file is read at once and as `read_queries` does, so it has no bad rows.
+    every row. The file is read at once and as `named_queries` does, so it has no bad rows.
     """
 
     def __init__(self, path: str | Path, *, also: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
         self.text = self.id = self.limit = None
-        self.queries = read_queries(path)
+        self.queries = named_queries(path)
         self._also = dict(also or {})
 
     def rows(self) -> Iterator[Text | BadRow]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from llmaug.errors import TextError
+from llmaug.retrieval.collection import named_queries
 from llmaug.retrieval.fuse import Fusion, parse_fusion
 from llmaug.retrieval.index_reader import BATCH, DEPTH, IndexReader
-from llmaug.retrieval.queries import read_queries
 from llmaug.retrieval.rankings import Rankings
 
 
@@ -49,7 +49,7 @@ def _asked(queries: Mapping[str, str] | Sequence[str] | str | Path) -> dict[str,
     if isinstance(queries, str) and not Path(queries).exists() and " " in queries.strip():
         raise TextError(f"no file {queries!r}; a query by itself goes into a list: [{queries!r}]")
     if isinstance(queries, str | Path):
-        return read_queries(queries)
+        return named_queries(queries)
     if isinstance(queries, Mapping):
         return dict(queries)
     return {str(number): text for number, text in enumerate(queries)}

@@ -49,11 +49,11 @@ class ServedEmbedder:
     """A model behind `POST base_url/embeddings`, asked with several requests at once.
 
     The key comes from LLMAUG_API_KEY, else OPENAI_API_KEY; it is sent to that server only, and
-    redirects are not followed. `in_request` is how many texts one
-    request holds at most, `timeout` is for one request, `patience` for all tries of one, in
-    seconds; a server that was never reached is not waited for. An empty text is sent as one
-    space, since some servers refuse it. The fingerprint is of address, model and prompts: weights
-    that are changed behind an address cannot be seen from here.
+    redirects are not followed. `in_request` is how many texts one request holds at most, `timeout`
+    is for one request, `patience` for all tries of one, in seconds; a server that was never
+    reached is not waited for. An empty text is sent as one space, since some servers refuse it.
+    The fingerprint is of model and document prompt: weights that are changed behind an address
+    cannot be seen from here.
     """
 
     def __init__(

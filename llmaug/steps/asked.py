@@ -13,15 +13,18 @@ ITEM = re.compile(r"(?:[-*•–]|\(?\d{1,3}[.):])\s+\S")
 NUMBERED = re.compile(r"\(?1[.)]\s.+?\s\(?2[.)]\s", re.DOTALL)
 HEADING = re.compile(r"#{1,6}\s|.*[:：][*_\s]*\Z")
 # Says that it does not know, offers help or asks for the task: no answer to a query. Where a text
-# is to be rewritten, its author may say the same.
+# is to be rewritten, its author may say the same. "How can I help a teenager?" and "What is the
+# task weighting?" ask for neither: a list of sub-questions may hold them.
 NO_ANSWER = re.compile(
     r"(?:i(?:'m| am) (?:(?:ready|here|happy|glad) to (?:assist|help)|not (?:aware|familiar|sure))\b"
     r"|i (?:do not|don't) have (?:any |enough |further |specific |sufficient |the )*"
     r"(?:context|data|details|information|knowledge)\b"
     r"|i (?:can(?:no|')t|can not|could(?:n't| not)) (?:find|determine|verify)\b"
-    r"|(?:how|what) (?:can|may) i (?:assist|help)\b"
+    r"|(?:how|what) (?:can|may) i (?:assist|help)(?: (?:you|today)\b|\s*[.?!]|\Z"
+    r"| with your (?:question|query|request|task|text)\b)"
     r"|(?:please|could you|can you) (?:please )?(?:clarify|provide|share|specify)\b"
-    r"|(?:what is|what's) (?:the|your) (?:question|query|task)\b)",
+    r"|(?:what is|what's) (?:your (?:question|query|task)\b"
+    r"|the (?:question|query|task)(?:\s*[.?!]|\Z| you(?:'d| would) like\b)))",
     re.IGNORECASE,
 )
 

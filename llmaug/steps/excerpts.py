@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection
 
 from llmaug.errors import PlanError
@@ -13,6 +14,7 @@ from llmaug.text import Text
 NOTHING_FOUND = "no passages found"
 MOST = 1_000  # passages asked for at once
 WORDS = 128  # as CSQE, which cuts a passage at 128 tokens
+TAG = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)  # as prompts mark passages
 LONGEST = 12  # characters a word on average, so that no passage of long tokens fills the prompt
 
 
@@ -24,7 +26,12 @@ async def found(
     Without the passages of `seen`, and without the one that is the input itself.
     """
     passages = (await ctx.search([query], depth + 1))[0]
-    return [one for one in passages if one.id not in seen and one.id != text.root][:k]
+    return [one for one in passages if one.id not in seen and not is_input(one, ctx.root)][:k]
+
+
+def is_input(passage: Text, root: Text) -> bool:
+    """Whether a passage is the input itself; a query may have the id of some document by chance."""
+    return passage.id == root.id and passage.text.split() == root.text.split()
 
 
 def excerpt(passage: Text, words: int) -> str:
@@ -34,7 +41,7 @@ def excerpt(passage: Text, words: int) -> str:
     """
     title = " ".join(str(passage.meta.get("title") or "").split())
     line = " ".join(passage.text[: words * LONGEST * 2].split())
-    whole = f"{title}: {line}" if title and line else title or line
+    whole = TAG.sub("‹", f"{title}: {line}" if title and line else title or line)
     last = 0
     for word in itertools.islice(WORD.finditer(whole), words):
         last = word.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmaug.plan import Context, Step
+from llmaug.steps.excerpts import is_input
 from llmaug.steps.roundtrip import check_depth
 from llmaug.text import Text
 
@@ -14,8 +15,8 @@ class Passages(Step):
     """Give each text the `k` best passages of the index as its field `passages`, best first.
 
     A passage is one string, its title before it; `passage_ids` and `passage_scores` go with them.
-    So a prompt can show them: `passages(k=3) >> generate('./from_passages.prompty')`. A passage
-    with the id of the input itself is left out.
+    So a prompt can show them: `passages(k=3) >> generate('./from_passages.prompty')`. The
+    passage that is the input itself is left out.
     """
 
     k: int = 5
@@ -38,7 +39,7 @@ class Passages(Step):
         found = await ctx.search([text.text for text in texts], self.k + 1)
         given = []
         for text, passages in zip(texts, found, strict=True):
-            others = [passage for passage in passages if passage.id != text.root][: self.k]
+            others = [one for one in passages if not is_input(one, ctx.root)][: self.k]
             given.append(
                 text.with_meta(
                     passages=[
