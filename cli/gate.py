@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -145,8 +146,11 @@ def show(file: Annotated[Path, typer.Argument(help="a gate that `llmaug gate fit
     else:
         gate = linear = learned(file)
         model = linear.learned.model
-        above = f"{linear.learned.threshold:.4f} ({model.kind})"
-        lines.append(f"expands a query whose score is above {above}")
+        threshold = linear.learned.threshold
+        which = "every query" if threshold < 0 else "no query"
+        if math.isfinite(threshold):
+            which = f"a query whose score is above {threshold:.4f}"
+        lines.append(f"expands {which} ({model.kind})")
         lines.append(f"{'feature':<14}{'weight':>9}{'mean':>10}  range seen")
         lines += [
             f"{one.name:<14}{one.weight:>+9.4f}{one.mean:>10.4f}  {one.low:.4f} to {one.high:.4f}"

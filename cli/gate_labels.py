@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmaug.cli.expanding import DEPTH
 from llmaug.errors import PlanError, TextError
+from llmaug.formats.fields import short
 
 if TYPE_CHECKING:
     from llmaug.retrieval.gate_purpose import Purpose
@@ -64,7 +65,17 @@ def measured(
     labelled = {id: text for id, text in asked.items() if judgements.get(id)}
     if not labelled:
         raise TextError(f"{qrels} judges none of the queries in {queries}; give those of one split")
-    written = read_expansions(expansions)
+    written = read_expansions(expansions, queries=asked)
+    if lacking := [id for id in labelled if id not in written]:
+        # Left out: a gate would learn from them that nothing was written.
+        print(
+            f"{len(lacking):,} of {len(labelled):,} judged queries are not in {expansions} and "
+            f"are left out, such as {short(lacking[0])}",
+            file=sys.stderr,
+        )
+        labelled = {id: text for id, text in labelled.items() if id in written}
+    if not labelled:
+        raise TextError(f"{expansions} holds expansions of none of the judged queries")
     index = Index.open(folder, embedder=embedder, device=device, base_url=embedder_url)
     mode = index.mode(mode)
     searched = purpose(mode, how, fusion=fused, depth=depth or FUSED, measure=measure)

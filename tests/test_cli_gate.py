@@ -169,3 +169,13 @@ def test_a_file_that_is_no_gate_is_refused(content, tmp_path):
     path.write_text(content)
     assert "fit it again" in refused("gate", "show", path)
     assert "cannot be read" in refused("gate", "show", tmp_path / "absent.json")
+
+
+def test_queries_that_the_expansions_lack_are_left_out_by_name(collection):
+    rows = (collection / "e.jsonl").read_text().splitlines(keepends=True)
+    (collection / "some.jsonl").write_text("".join(rows[:40]))
+    done = run(*fit("--expansions", "some.jsonl", "-o", "some.json"))
+    assert (
+        "2 of 42 judged queries are not in some.jsonl and are left out, such as q40" in done.output
+    )
+    assert "40 rows, 10 folds" in done.output
