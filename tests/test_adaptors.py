@@ -1,6 +1,6 @@
 """An embedder evaluated by MTEB, an index searched in a pipeline of PyTerrier.
 
-Neither package is part of the development environment; what needs them is skipped there.
+Both packages are in the extra `test`; what needs them is skipped where they are not installed.
 """
 
 from __future__ import annotations

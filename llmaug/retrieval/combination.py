@@ -31,7 +31,7 @@ class Combination:
 
     def one_side(self, asked: Asked, side: str, *, depth: int) -> list[Ranking]:
         """The ranking of each query that has expansions, by vectors or by words."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how it does this")
 
     def dense_text(self, query: str, expansions: Sequence[str]) -> str | None:
         """The one text with both query and expansions that is encoded; None where there is none."""

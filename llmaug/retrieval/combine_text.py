@@ -18,7 +18,7 @@ class OneText(Combination):
 
     def repeats(self, query: str, expansions: Sequence[str]) -> int:
         """How often the query is said."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how it does this")
 
     def dense_text(self, query: str, expansions: Sequence[str]) -> str | None:
         return self.text(query, expansions)

@@ -37,11 +37,11 @@ class Fusion:
 
     def points(self, ranking: Mapping[str, float]) -> Points:
         """What a ranking, {document id: score} best first, gives before it is weighted."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how it does this")
 
     def weigh(self, count: int) -> list[float]:
         """The factor of each of so many rankings; `PlanError` where the rule has other weights."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how it does this")
 
     def fuse(self, rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """One query's rankings as one, {document id: score}, best first, ties as in trec_eval.

@@ -55,7 +55,7 @@ class Gate:
 
         Each is decided by its own features alone. Raises `RetrievalError` where one lacks.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how it does this")
 
     def unseen(self, features: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:
         """The queries that the gate was not trained for, and which features say so."""
