@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import resource
 
-import numpy as np
 import pytest
+from unit_vectors import COUNT, DIMENSION, KINDS, QUERIES, VECTORS, build
 
 from llmaug.errors import OutputError, RetrievalError
 from llmaug.retrieval.ann import VectorIndex
 
 faiss = pytest.importorskip("faiss", reason="needs the extra retrieval")
-COUNT, DIMENSION = 2_000, 32
-KINDS = [
-    "Flat",
-    "IDMap2,HNSW16",
-    "HNSW16_SQ8",
-    "IVF16,Flat",
-    "IVF16_HNSW8,SQ8",
-    "IVF16,PQ16x4fs,RFlat",
-    "PCAR24,IVF16,Flat,Refine(SQfp16)",
-    "SQ8",
-    "PQ4",
-    "IVF16,RaBitQ",
-]
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-VECTORS = unit(np.random.default_rng(0).standard_normal((COUNT, DIMENSION), dtype=np.float32))
-QUERIES = unit(np.random.default_rng(1).standard_normal((25, DIMENSION), dtype=np.float32))
-
-
-def rows_of(vectors):
-    return lambda start, stop: vectors[start:stop]
-
-
-def build(factory="Flat", vectors=VECTORS, **options):
-    options = {"threads": 1} | options
-    count, dimension = vectors.shape
-    return VectorIndex.build(rows_of(vectors), count, dimension, factory=factory, **options)
 
 
 @pytest.mark.parametrize("factory", KINDS)

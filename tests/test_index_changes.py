@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
+from small_index import TEXTS, documents, files
 
 import llmaug as la
 from llmaug.errors import OutputError, RetrievalError, TextError
 
 pytest.importorskip("faiss", reason="needs the extra retrieval")
 
-TEXTS = {
-    "d1": "the kettle boils a litre of water in two minutes",
-    "d2": "the left earcup of the headphones died after nine days",
-    "d3": "a quiet vacuum cleaner that picks up hair of dogs",
-    "d4": "water leaks from the bottom of the coffee machine",
-    "d5": "the battery of the torch lasts a weekend of camping",
-}
-
-
-def documents(**texts: str) -> list[la.Text]:
-    return [la.Text(text, id, id) for id, text in (texts or TEXTS).items()]
-
 
 @pytest.fixture
 def index(tmp_path):
     return la.Index.build(documents(), tmp_path / "index", embedder=la.embedder("fake"))
-
-
-def files(folder):
-    """Every file of the edition in force by its content, but for the manifest's version."""
-    edition = folder / json.loads((folder / "index.json").read_bytes())["edition"]
-    return {
-        str(path.relative_to(edition)): path.read_bytes()
-        for path in sorted(edition.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-
-
-def edition(folder):
-    return folder / json.loads((folder / "index.json").read_bytes())["edition"]
 
 
 def test_added_deleted_and_replaced_equal_an_index_built_fresh(index, tmp_path):

@@ -106,7 +106,8 @@ def reference(rankings: Rankings, qrels: Qrels, name: str, options: dict[str, in
     return found
 
 
-def check(rankings: Rankings, qrels: Qrels, evaluation: Evaluation, table: Any) -> None:
+def agrees(rankings: Rankings, qrels: Qrels, evaluation: Evaluation, table: Any) -> bool:
+    """Asserts everything that an evaluation says, and is true."""
     judged = [query for query, grades in qrels.items() if grades]
     for name, theirs, options in table:
         values = reference(rankings, qrels, theirs, options)
@@ -119,6 +120,7 @@ def check(rankings: Rankings, qrels: Qrels, evaluation: Evaluation, table: Any) 
     assert evaluation.judged == len(judged)
     assert evaluation.missing == len(set(judged) - rankings.keys())
     assert evaluation.unjudged == len(rankings.keys() - set(judged))
+    return True
 
 
 @given(all_rankings, all_qrels, st.permutations(EQUAL))
@@ -126,8 +128,7 @@ def test_every_measure_over_all_judged_queries_is_that_of_pytrec_eval(
     rankings: Rankings, qrels: Qrels, table: Any
 ) -> None:
     evaluation = evaluated(rankings, qrels, [name for name, _, _ in table])
-    if evaluation is not None:
-        check(rankings, qrels, evaluation, table)
+    assert evaluation is None or agrees(rankings, qrels, evaluation, table)
 
 
 @given(all_rankings, all_qrels, st.lists(st.sampled_from(EQUAL), min_size=1, max_size=3))
@@ -138,7 +139,7 @@ def test_few_measures_are_the_same_as_many_and_beir_averages_over_the_scored_que
     evaluation = evaluated(rankings, qrels, names, averaging="beir")
     if evaluation is not None:
         without = {q: {d: s for d, s in r.items() if d != q} for q, r in rankings.items()}
-        check(without, qrels, evaluation, table)
+        assert agrees(without, qrels, evaluation, table)
 
 
 def in_order(ranking: dict[str, float]) -> list[str]:
