@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.expansion_searches import MEASURE
 from llmaug.retrieval.compare import compare_evaluations
 from llmaug.retrieval.measure import Evaluation
-from llmaug.retrieval.significance import holm
+from llmaug.significance import holm
 
 
 class Claim(NamedTuple):

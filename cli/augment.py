@@ -161,7 +161,7 @@ def _embedder(name: str | None, base_url: str | None, *, index: Path | None) -> 
         raise PlanError("--embedder-url is for --embedder served:MODEL or --index")
     if name is None:
         return None
-    from llmaug.retrieval.embed import embedder
+    from llmaug.embedders.embed import embedder
 
     return embedder(name, base_url=base_url if served else None)
 

@@ -36,7 +36,7 @@ def demo(
     from rich.console import Console
 
     from llmaug import backends, models
-    from llmaug.retrieval.embed import embedder
+    from llmaug.embedders.embed import embedder
 
     console = Console()
     for name in ("smollm2-135m", "minilm"):

@@ -98,7 +98,7 @@ def expand(
         show_requests(step, source, seed=seed, limit=limit, models=models)
         return
     if embedder is not None:
-        from llmaug.retrieval.embed import embedder as embedder_named
+        from llmaug.embedders.embed import embedder as embedder_named
     if index is not None:
         from llmaug.retrieval.index import Index
     job = Job(

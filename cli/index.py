@@ -155,7 +155,7 @@ def _with_queries(collection: Collection, queries: str | None) -> Collection:
 
 
 def _embedder(given: dict[str, Any]) -> Embedder | None:
-    from llmaug.retrieval.embed import embedder
+    from llmaug.embedders.embed import embedder
 
     name = given.get("embedder", "minilm")
     options = {

@@ -98,7 +98,7 @@ def _opened(folder: Path, given: Mapping[str, Any]) -> tuple[Index, Embedder | s
         raise RetrievalError(f"{folder} has no vectors, so {idle} does not go with it")
     if not _named(given, how):
         return index, index.embedder
-    from llmaug.retrieval.embed import SERVERS, embedder
+    from llmaug.embedders.embed import SERVERS, embedder
 
     made = index.about["dense"]["embedder"]
     name = given.get("embedder") or made["name"]

@@ -38,7 +38,7 @@ PUBLIC = {
     "bm25": "llmaug.retrieval.lexical",
     "compare": "llmaug.retrieval.compare",
     "convex": "llmaug.retrieval.fuse",
-    "embedder": "llmaug.retrieval.embed",
+    "embedder": "llmaug.embedders.embed",
     "evaluate": "llmaug.retrieval.measure",
     "fuse": "llmaug.retrieval.fuse",
     "parse": "llmaug.vocabulary",
@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from llmaug.backends import backend as backend
     from llmaug.backends.fake import FakeBackend as FakeBackend
     from llmaug.batch import augment_file as augment_file
+    from llmaug.embedders.embed import embedder as embedder
     from llmaug.errors import LlmaugError as LlmaugError
     from llmaug.job import Job as Job
     from llmaug.plan import Step as Step
@@ -119,7 +120,6 @@ if TYPE_CHECKING:
     from llmaug.request import Sampling as Sampling
     from llmaug.retrieval.collection import Collection as Collection
     from llmaug.retrieval.compare import compare as compare
-    from llmaug.retrieval.embed import embedder as embedder
     from llmaug.retrieval.expand import search_expanded as search_expanded
     from llmaug.retrieval.expander import expander as expander
     from llmaug.retrieval.expansions import expand as expand

@@ -139,7 +139,7 @@ def cache_folder() -> Finding:
 
 def embedding(name: str, *, base_url: str | None = None) -> Finding:
     """Whether an embedder loads and embeds a sentence; `base_url` is where a served one is."""
-    from llmaug.retrieval.embed import embedder
+    from llmaug.embedders.embed import embedder
 
     about = f"embedder {name}"
     try:

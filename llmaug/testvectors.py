@@ -14,7 +14,7 @@ Entries = list[dict[str, Any]]
 
 def embeddings(texts: Sequence[str], *, wrong: str = "") -> Answer:
     """Three times the vectors of `FakeEmbedder`, last text first, with a name in WRONG made so."""
-    from llmaug.retrieval.embed import FakeEmbedder
+    from llmaug.embedders.embed import FakeEmbedder
 
     vectors = (3 * FakeEmbedder().encode(texts)).tolist()
     entries: Entries = [

@@ -12,7 +12,7 @@ import pytest
 from llmaug.errors import LlmaugError
 from llmaug.retrieval.compare import compare, compare_evaluations
 from llmaug.retrieval.measure import evaluate
-from llmaug.retrieval.significance import holm, paired_randomisation
+from llmaug.significance import holm, paired_randomisation
 
 Rankings = dict[str, dict[str, float]]
 QUERIES = [f"q{number:02d}" for number in range(40)]

@@ -7,8 +7,8 @@ import pytest
 from tiny_embedder import write_tiny_embedder
 
 from llmaug import models
+from llmaug.embedders.embed import BACKENDS, embedder
 from llmaug.errors import MissingExtra, ModelError
-from llmaug.retrieval.embed import BACKENDS, embedder
 
 
 @pytest.fixture(scope="module")

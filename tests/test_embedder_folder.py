@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from tiny_embedder import WORDS, write_tiny_embedder
 
+from llmaug.embedders.embed import embedder
 from llmaug.errors import ModelError
-from llmaug.retrieval.embed import embedder
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def fingerprint_offline(cache: Path) -> str:
     """What a program without a network finds under the name: the fingerprint, or the error."""
     code = (
         "from llmaug.errors import ModelError\n"
-        "from llmaug.retrieval.embed import embedder\n"
+        "from llmaug.embedders.embed import embedder\n"
         f"try: print(embedder({NAME!r}).fingerprint)\n"
         "except ModelError as error: print(error)"
     )

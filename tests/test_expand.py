@@ -6,9 +6,9 @@ import pytest
 from tiny_embedder import write_tiny_embedder
 
 import llmaug as la
+from llmaug.embedders.embed import FakeEmbedder
 from llmaug.errors import PlanError, RetrievalError
 from llmaug.retrieval.combine import COMBINATIONS, concat, max_of
-from llmaug.retrieval.embed import FakeEmbedder
 from llmaug.retrieval.expand import search_expanded
 from llmaug.retrieval.expansions import write_expansions
 

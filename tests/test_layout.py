@@ -36,6 +36,9 @@ HEAVY = (
     "ir_datasets",
     "mteb",
     "pyterrier",
+    "sklearn",
+    "safetensors",
+    "nlpaug",
 )
 
 # A module may import from its own line and those above it.
@@ -58,6 +61,7 @@ ORDER = (
     "engine",
     "job interruption watch",
     "batch stream",
+    "embedders significance",
     "classify retrieval",
     "doctor",
     "scale report demo",

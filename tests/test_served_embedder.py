@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llmaug.embedders.embed import FakeEmbedder, embedder
+from llmaug.embedders.served import ServedEmbedder
 from llmaug.errors import BackendError, BackendStopped, ModelError, RequestRefused, Unavailable
-from llmaug.retrieval.embed import FakeEmbedder, embedder
-from llmaug.retrieval.served import ServedEmbedder
 from llmaug.testserver import MisbehavingServer
 
 TEXTS = [f"text number {number} of many" for number in range(200)]
@@ -118,7 +118,7 @@ def test_the_fingerprint_follows_model_and_prompts_wherever_the_server_is():
     ],
 )
 def test_passing_troubles_are_waited_out(troubles, monkeypatch):
-    monkeypatch.setattr("llmaug.retrieval.served.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("llmaug.embedders.served.FIRST_WAIT", 0.01)
     with MisbehavingServer(**troubles).in_thread() as server:
         vectors = asking(server, patience=30.0).encode(TEXTS)
         assert np.allclose(vectors, FakeEmbedder().encode(TEXTS), atol=1e-6)

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from llmaug.retrieval.significance import (
+from llmaug.significance import (
     bootstrap_interval,
     detectable_difference,
     effect_size,
@@ -84,7 +84,7 @@ def test_without_a_difference_p_is_roughly_uniform(size: int) -> None:
 def test_blocks_of_patterns_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(5).normal(0.1, 0.2, 11)
     whole = paired_randomisation(differences)
-    monkeypatch.setattr("llmaug.retrieval.significance.BLOCK", 64)
+    monkeypatch.setattr("llmaug.significance.BLOCK", 64)
     assert paired_randomisation(differences) == whole
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmaug import significance
 from llmaug.errors import LlmaugError, did_you_mean
-from llmaug.retrieval import significance
 from llmaug.retrieval.collection import named_qrels
 from llmaug.retrieval.comparison import POWER, Comparison, Row
 from llmaug.retrieval.measure import Evaluation, evaluate
 from llmaug.retrieval.qrels import Qrels
 from llmaug.retrieval.rankings import Rankings
-from llmaug.retrieval.significance import RESAMPLES
+from llmaug.significance import RESAMPLES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from llmaug.retrieval.gate_curve import Point, plot
 from llmaug.retrieval.gate_file import write_learned
 from llmaug.retrieval.gate_model import LinearModel
 from llmaug.retrieval.gate_purpose import Purpose
-from llmaug.retrieval.significance import Interval, bootstrap_interval
+from llmaug.significance import Interval, bootstrap_interval
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from llmaug.errors import RetrievalError
 from llmaug.retrieval.gate import PerCollection, collection
 from llmaug.retrieval.gate_file import write_pilot
 from llmaug.retrieval.gate_purpose import Purpose
-from llmaug.retrieval.significance import bootstrap_interval
+from llmaug.significance import bootstrap_interval
 
 FEWEST = 30  # training queries
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmaug.embedders.embed import embedder as embedder_named
 from llmaug.errors import RetrievalError
 from llmaug.request import Embedder
 from llmaug.retrieval import building, index_folder
 from llmaug.retrieval.collection import Collection
 from llmaug.retrieval.dense import Progress
-from llmaug.retrieval.embed import embedder as embedder_named
 from llmaug.retrieval.index_reader import IndexReader
 from llmaug.retrieval.revision import Added, Recalled, refuse_mixture, without
 from llmaug.retrieval.settings import Settings

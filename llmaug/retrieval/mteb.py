@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmaug.embedders.embed import embedder as embedder_named
 from llmaug.errors import MissingExtra, ModelError
 from llmaug.request import Embedder
-from llmaug.retrieval.embed import embedder as embedder_named
 
 if TYPE_CHECKING:
     import numpy as np

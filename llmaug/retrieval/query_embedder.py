@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmaug.embedders.embed import embedder as embedder_named
 from llmaug.errors import ModelError, RetrievalError
 from llmaug.request import Embedder
-from llmaug.retrieval.embed import embedder as embedder_named
 from llmaug.retrieval.vector_manifest import check_probe
 
 

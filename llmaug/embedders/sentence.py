@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmaug.embedders.device import require_device as require_device
 from llmaug.errors import ModelError
 from llmaug.model_sources import sha256
-from llmaug.retrieval.device import require_device as require_device
 
 if TYPE_CHECKING:
     import numpy as np

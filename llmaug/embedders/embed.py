@@ -63,13 +63,13 @@ def embedder(
     if name == "fake":
         return FakeEmbedder(query_prompt or "", document_prompt or "")
     if server:
-        from llmaug.retrieval.served import served
+        from llmaug.embedders.served import served
 
         prompts = {"query_prompt": query_prompt or "", "document_prompt": document_prompt or ""}
         return served(name, base_url=base_url, in_request=batch_size or AT_ONCE, **prompts)
     folder = _folder(name)
     _require_backend(backend)
-    from llmaug.retrieval.sentence import SentenceEmbedder, require_device
+    from llmaug.embedders.sentence import SentenceEmbedder, require_device
 
     require_device(device)
     return SentenceEmbedder(
@@ -144,12 +144,12 @@ def _folder(name: str) -> Path:
         raise ModelError(f"{name!r} names no model: write {kind}:MODEL")
     folder = Path(models.resolve(name))
     if not folder.is_dir():
-        from llmaug.retrieval.hub import hub_folder
+        from llmaug.embedders.hub import hub_folder
 
         folder = hub_folder(name)
     if not (folder / "modules.json").is_file():
         raise ModelError(f"{folder} is not a sentence-transformers folder: it has no modules.json")
-    from llmaug.retrieval.sentence import refuse_pickles
+    from llmaug.embedders.sentence import refuse_pickles
 
     refuse_pickles(folder)
     return folder

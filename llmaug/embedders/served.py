@@ -16,8 +16,8 @@ import orjson
 
 from llmaug.backends import connection, openai_format
 from llmaug.backends.chat import CONNECT_TIMEOUT, LOCAL, OPENAI
+from llmaug.embedders.served_format import dimensions_of, parts, sendable, vectors_in
 from llmaug.errors import BackendError, BackendStopped, ModelError, RequestRefused, Unavailable
-from llmaug.retrieval.served_format import dimensions_of, parts, sendable, vectors_in
 
 if TYPE_CHECKING:
     import aiohttp

@@ -1,0 +1,1 @@
+"""Classifiers of texts: test-time augmentation around any of them, and a small one of our own."""

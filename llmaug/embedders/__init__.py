@@ -1,0 +1,1 @@
+"""Embedders: models that map texts to vectors, for filters, classifiers and retrieval."""
