@@ -121,7 +121,7 @@ async def _run(
         seed=job.seed,
         window=window,
         embed=job.embedder.encode if job.embedder else None,
-        classify=job.classify,
+        classify=job.classifier.probabilities if job.classifier else None,
         search=job.index.retrieve if job.index else None,
         patience=patience,
     )

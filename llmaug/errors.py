@@ -11,6 +11,7 @@
     ├── OutputError        a result that cannot be written (disk full, missing folder)
     ├── ModelError         model weights that cannot be found, fetched or trusted
     ├── RetrievalError     an index or vector store that cannot be built, trusted or used
+    ├── ClassifierError    a classifier whose answers or files cannot be used
     ├── MissingExtra       an optional dependency that is not installed
     ├── RowsFailed         a finished augmentation in which some rows failed
     └── BackendError       a request that got no usable reply
@@ -71,6 +72,10 @@ class ModelError(LlmaugError):
 
 class RetrievalError(LlmaugError):
     """An index or vector store that cannot be built, trusted or used."""
+
+
+class ClassifierError(LlmaugError):
+    """A classifier whose answers or files cannot be used."""
 
 
 class MissingExtra(LlmaugError):

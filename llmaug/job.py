@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from llmaug import __version__, plan
 from llmaug.errors import PlanError
 from llmaug.methods.method import Method
 from llmaug.plan import Both, Step, Then, both, then
-from llmaug.request import Backend, Embedder, Retriever
+from llmaug.request import Backend, Classifier, Embedder, Retriever
 from llmaug.text import TextFile
 
 
@@ -29,11 +29,11 @@ class Job:
     seed: int = 0
     limit: int | None = None
     embedder: Embedder | None = None
-    classify: Callable[[list[str]], Any] | None = None
+    classifier: Classifier | None = None
     index: Retriever | None = None
 
     def __post_init__(self) -> None:
-        check_opened(self.embedder, self.index)
+        check_opened(self.embedder, self.index, self.classifier)
 
     @property
     def folder(self) -> Path:
@@ -50,6 +50,8 @@ class Job:
         asked["seed"] = self.seed
         if self.embedder is not None:
             asked["embedder"] = f"{self.embedder.name}@{self.embedder.fingerprint}"
+        if self.classifier is not None:
+            asked["classifier"] = self.classifier.fingerprint  # wherever it lies
         if self.index is not None:
             asked["index"] = self.index.fingerprint  # wherever it lies
         asked["input"] = self.source.fingerprint()
@@ -58,14 +60,17 @@ class Job:
         return asked
 
 
-def check_opened(embedder: object, index: object) -> None:
-    """Raise `PlanError` for an embedder or index that is only named: retrieval makes them."""
+def check_opened(embedder: object, index: object, classifier: object) -> None:
+    """Raise `PlanError` for what is only named, and for a classifier that is a bare function."""
     for given, what, maker in (
         (embedder, "an embedder", "llmaug.embedder"),
         (index, "an index", "llmaug.Index.open"),
+        (classifier, "a classifier", "llmaug.classifier"),
     ):
         if isinstance(given, str | Path):
             raise PlanError(f'"{given}" only names {what}; give {maker}("{given}")')
+    if classifier is not None and not isinstance(classifier, Classifier):
+        raise PlanError("wrap the classifier, so that a run knows it: llmaug.classifier(…)")
 
 
 def _expanded(step: Step) -> str:

@@ -116,6 +116,28 @@ class Embedder(Protocol):
     def encode(self, texts: Sequence[str], *, side: str = "") -> np.ndarray: ...
 
 
+@runtime_checkable
+class Classifier(Protocol):
+    """A model that gives each text the probabilities of its classes.
+
+    `classes` are the labels, in the order of the columns; `fingerprint` is 12 hex digits that
+    change when an answer may. `probabilities` gives one row per text, in order: (n, classes)
+    float64, each row with the sum 1; no texts give (0, classes). It is called from one thread at
+    a time.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str | int, ...]: ...
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
 class Retriever(Protocol):
     """A corpus that can be searched while texts are augmented.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from llmaug import plan as plans
 from llmaug.backends import backend as backend_named
@@ -20,7 +19,7 @@ from llmaug.job import check_opened
 from llmaug.outcome import Failure, Outcome, Row
 from llmaug.pace import Pace
 from llmaug.plan import Step
-from llmaug.request import Backend, Embedder, Retriever
+from llmaug.request import Backend, Classifier, Embedder, Retriever
 from llmaug.text import BadRow, Text, TextFile
 from llmaug.vocabulary import parse
 
@@ -37,7 +36,7 @@ def augment(
     seed: int = 0,
     window: int | None = None,
     embedder: Embedder | None = None,
-    classify: Callable[[list[str]], Any] | None = None,
+    classifier: Classifier | None = None,
     index: Retriever | None = None,
     failed: list[Failure] | None = None,
 ) -> Iterator[Text]:
@@ -53,7 +52,7 @@ def augment(
     """
     if isinstance(texts, str):
         raise TextError("texts must be a list of strings; for one text write [text]")
-    check_opened(embedder, index)
+    check_opened(embedder, index, classifier)
     step = parse(plan)
     plans.check(step, texts.fields() if isinstance(texts, TextFile) else None)
     backends = {
@@ -69,7 +68,7 @@ def augment(
         seed=seed,
         window=window,
         embed=embedder.encode if embedder else None,
-        classify=classify,
+        classify=classifier.probabilities if classifier else None,
         search=index.retrieve if index else None,
     )
     ours = [
