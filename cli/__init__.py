@@ -10,6 +10,7 @@ import typer
 
 from llmaug.cli import (
     augment,
+    classify,
     demo,
     doctor,
     evaluate,
@@ -37,6 +38,7 @@ app.command("search")(search.search)
 app.command("expand")(expand.expand)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(gate.app, name="gate")
+app.add_typer(classify.app, name="classify")
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

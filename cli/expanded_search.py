@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmaug.cli.counted_model import Counted
+from llmaug.backends.counted import Counted
 from llmaug.cli.expanding import Expanding
 from llmaug.errors import OutputError, PlanError
 

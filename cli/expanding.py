@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from llmaug.cli.counted_model import Counted
+from llmaug.backends.counted import Counted
 from llmaug.errors import TextError, did_you_mean
 
 if TYPE_CHECKING:

@@ -18,6 +18,10 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 PUBLIC = {
     "Backend": "llmaug.request",
+    "Classifier": "llmaug.request",
+    "TTAClassifier": "llmaug.classify.tta",
+    "classifier": "llmaug.classify.classifiers",
+    "SmallClassifier": "llmaug.classify.small",
     "Collection": "llmaug.retrieval.collection",
     "Embedder": "llmaug.request",
     "FakeBackend": "llmaug.backends.fake",
@@ -64,12 +68,16 @@ PUBLIC = {
             "back_translate",
             "choose",
             "clean",
+            "counterfactual",
             "csqe",
             "decompose",
             "dedupe",
             "doc2query",
             "edit",
+            "elaborate",
+            "entities_kept",
             "feedback",
+            "few_shot",
             "formalise",
             "generate",
             "genqr",
@@ -77,12 +85,19 @@ PUBLIC = {
             "hyde",
             "icr",
             "join",
+            "judge",
             "keep",
+            "keeps_label",
             "keywords",
+            "label_conditioned",
             "lamer",
             "length",
             "mugi",
             "multi_query",
+            "nli",
+            "nlpaug",
+            "normalise",
+            "numbers_kept",
             "paraphrase",
             "passages",
             "qa_expand",
@@ -96,6 +111,8 @@ PUBLIC = {
             "simplify",
             "step_back",
             "stored",
+            "style_match",
+            "summarise",
             "thinkqe",
         ),
         "llmaug.vocabulary",
@@ -107,11 +124,15 @@ if TYPE_CHECKING:
     from llmaug.backends import backend as backend
     from llmaug.backends.fake import FakeBackend as FakeBackend
     from llmaug.batch import augment_file as augment_file
+    from llmaug.classify.classifiers import classifier as classifier
+    from llmaug.classify.small import SmallClassifier as SmallClassifier
+    from llmaug.classify.tta import TTAClassifier as TTAClassifier
     from llmaug.embedders.embed import embedder as embedder
     from llmaug.errors import LlmaugError as LlmaugError
     from llmaug.job import Job as Job
     from llmaug.plan import Step as Step
     from llmaug.request import Backend as Backend
+    from llmaug.request import Classifier as Classifier
     from llmaug.request import Embedder as Embedder
     from llmaug.request import Message as Message
     from llmaug.request import Reply as Reply
@@ -148,12 +169,16 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import back_translate as back_translate
     from llmaug.vocabulary import choose as choose
     from llmaug.vocabulary import clean as clean
+    from llmaug.vocabulary import counterfactual as counterfactual
     from llmaug.vocabulary import csqe as csqe
     from llmaug.vocabulary import decompose as decompose
     from llmaug.vocabulary import dedupe as dedupe
     from llmaug.vocabulary import doc2query as doc2query
     from llmaug.vocabulary import edit as edit
+    from llmaug.vocabulary import elaborate as elaborate
+    from llmaug.vocabulary import entities_kept as entities_kept
     from llmaug.vocabulary import feedback as feedback
+    from llmaug.vocabulary import few_shot as few_shot
     from llmaug.vocabulary import formalise as formalise
     from llmaug.vocabulary import generate as generate
     from llmaug.vocabulary import genqr as genqr
@@ -161,12 +186,19 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import hyde as hyde
     from llmaug.vocabulary import icr as icr
     from llmaug.vocabulary import join as join
+    from llmaug.vocabulary import judge as judge
     from llmaug.vocabulary import keep as keep
+    from llmaug.vocabulary import keeps_label as keeps_label
     from llmaug.vocabulary import keywords as keywords
+    from llmaug.vocabulary import label_conditioned as label_conditioned
     from llmaug.vocabulary import lamer as lamer
     from llmaug.vocabulary import length as length
     from llmaug.vocabulary import mugi as mugi
     from llmaug.vocabulary import multi_query as multi_query
+    from llmaug.vocabulary import nli as nli
+    from llmaug.vocabulary import nlpaug as nlpaug
+    from llmaug.vocabulary import normalise as normalise
+    from llmaug.vocabulary import numbers_kept as numbers_kept
     from llmaug.vocabulary import paraphrase as paraphrase
     from llmaug.vocabulary import parse as parse
     from llmaug.vocabulary import passages as passages
@@ -181,6 +213,8 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import simplify as simplify
     from llmaug.vocabulary import step_back as step_back
     from llmaug.vocabulary import stored as stored
+    from llmaug.vocabulary import style_match as style_match
+    from llmaug.vocabulary import summarise as summarise
     from llmaug.vocabulary import thinkqe as thinkqe
 
 

@@ -34,6 +34,11 @@ class Job:
 
     def __post_init__(self) -> None:
         check_opened(self.embedder, self.index, self.classifier)
+        if self.classifier is not None and not self.classifier.fingerprint:
+            raise PlanError(
+                f"a run cannot tell {self.classifier.name} from another classifier; give it a "
+                "fingerprint: llmaug.classifier(…, fingerprint='v1')"
+            )
 
     @property
     def folder(self) -> Path:

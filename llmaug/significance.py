@@ -84,6 +84,25 @@ def bootstrap_interval(
     return Interval(float(low), float(high))
 
 
+def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> float:
+    """The chance of so uneven a split if two classifiers were right equally often, two-sided.
+
+    `right_a` and `right_b` say for each text whether either is right. Of the texts that only one
+    has right, each classifier has half but for luck (McNemar 1947): the exact binomial test of
+    that. 1.0 where there is no such text.
+    """
+    import numpy as np
+
+    first, second = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError("both classifiers need one value for each of the same texts")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    discordant = only_first + only_second
+    if not discordant:
+        return 1.0
+    return float(_scipy_stats().binomtest(only_first, discordant, 0.5).pvalue)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected so that any false finding in the family has at most the stated chance.
 

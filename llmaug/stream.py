@@ -16,7 +16,7 @@ from llmaug.cache import ReplyCache
 from llmaug.engine import Engine
 from llmaug.errors import RowsFailed, TextError
 from llmaug.job import check_opened
-from llmaug.outcome import Failure, Outcome, Row
+from llmaug.outcome import Drop, Failure, Outcome, Row
 from llmaug.pace import Pace
 from llmaug.plan import Step
 from llmaug.request import Backend, Classifier, Embedder, Retriever
@@ -39,6 +39,7 @@ def augment(
     classifier: Classifier | None = None,
     index: Retriever | None = None,
     failed: list[Failure] | None = None,
+    dropped: list[Drop] | None = None,
 ) -> Iterator[Text]:
     """The variants of each text, in the order of the texts, while later ones are being made.
 
@@ -49,6 +50,7 @@ def augment(
 
     Rows that fail are added to `failed`; without that list, `RowsFailed` is raised after the
     last variant. Errors that no row could escape (wrong key, unknown model) are raised at once.
+    Variants that a step dropped are added to `dropped`, each with the reason.
     """
     if isinstance(texts, str):
         raise TextError("texts must be a list of strings; for one text write [text]")
@@ -77,7 +79,7 @@ def augment(
     for backend in backends.values():
         if backend not in ours:
             keep_open(backend)
-    return _Stream(engine, _numbered(texts), ours=ours).texts(failed)
+    return _Stream(engine, _numbered(texts), ours=ours).texts(failed, dropped)
 
 
 def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
@@ -105,7 +107,7 @@ class _Stream:
         # Rows are pulled in a thread: getting one may wait for a disk, or for another `augment`.
         self.puller = ThreadPoolExecutor(1, thread_name_prefix="llmaug rows")
 
-    def texts(self, failed: list[Failure] | None) -> Iterator[Text]:
+    def texts(self, failed: list[Failure] | None, dropped: list[Drop] | None) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
         before = len(failures)
         loop = event_loop()
@@ -122,6 +124,8 @@ class _Stream:
                     due += 1
                     if now.failure:
                         failures.append(now.failure)
+                    if dropped is not None:
+                        dropped.extend(now.drops)
                     yield from now.texts
                     loop.call_soon_threadsafe(self.room.release)
         finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from llmaug import notation
 from llmaug.methods.corpus_fed import csqe, lamer, reformer, thinkqe
 from llmaug.methods.documents import doc2query
+from llmaug.methods.labels import counterfactual, label_conditioned
 from llmaug.methods.queries import (
     answer_first,
     genqr,
@@ -19,18 +20,35 @@ from llmaug.methods.queries import (
     query2e,
 )
 from llmaug.methods.query_rewrites import decompose, multi_query, rewrite_query, step_back
-from llmaug.methods.rewrite import back_translate, formalise, icr, paraphrase, simplify
+from llmaug.methods.rewrite import (
+    back_translate,
+    elaborate,
+    formalise,
+    icr,
+    paraphrase,
+    simplify,
+    style_match,
+    summarise,
+)
 from llmaug.plan import Step
 from llmaug.steps.choose import Choose as choose
 from llmaug.steps.clean import Clean as clean
 from llmaug.steps.edit import Edit as edit
 from llmaug.steps.feedback import Feedback as feedback
+from llmaug.steps.few_shot import FewShot as few_shot
 from llmaug.steps.filters import Dedupe as dedupe
 from llmaug.steps.filters import Length as length
 from llmaug.steps.filters import Similar as similar
 from llmaug.steps.generate import Generate as generate
 from llmaug.steps.join import Join as join
+from llmaug.steps.judge import Judge as judge
 from llmaug.steps.keep import Keep as keep
+from llmaug.steps.keeps_label import KeepsLabel as keeps_label
+from llmaug.steps.kept import EntitiesKept as entities_kept
+from llmaug.steps.kept import NumbersKept as numbers_kept
+from llmaug.steps.nli import Nli as nli
+from llmaug.steps.nlpaug import Nlpaug as nlpaug
+from llmaug.steps.normalise import Normalise as normalise
 from llmaug.steps.passages import Passages as passages
 from llmaug.steps.rm3 import RM3 as rm3
 from llmaug.steps.roundtrip import Roundtrip as roundtrip
@@ -44,12 +62,16 @@ __all__ = [
     "back_translate",
     "choose",
     "clean",
+    "counterfactual",
     "csqe",
     "decompose",
     "dedupe",
     "doc2query",
     "edit",
+    "elaborate",
+    "entities_kept",
     "feedback",
+    "few_shot",
     "formalise",
     "generate",
     "genqr",
@@ -57,12 +79,19 @@ __all__ = [
     "hyde",
     "icr",
     "join",
+    "judge",
     "keep",
+    "keeps_label",
     "keywords",
+    "label_conditioned",
     "lamer",
     "length",
     "mugi",
     "multi_query",
+    "nli",
+    "nlpaug",
+    "normalise",
+    "numbers_kept",
     "paraphrase",
     "parse",
     "passages",
@@ -77,6 +106,8 @@ __all__ = [
     "simplify",
     "step_back",
     "stored",
+    "style_match",
+    "summarise",
     "thinkqe",
 ]
 
@@ -85,11 +116,19 @@ STEPS: dict[str, Callable[..., Step]] = {
     "clean": clean,
     "dedupe": dedupe,
     "edit": edit,
+    "entities_kept": entities_kept,
     "feedback": feedback,
+    "few_shot": few_shot,
     "generate": generate,
     "join": join,
+    "judge": judge,
     "keep": keep,
+    "keeps_label": keeps_label,
     "length": length,
+    "nli": nli,
+    "nlpaug": nlpaug,
+    "normalise": normalise,
+    "numbers_kept": numbers_kept,
     "passages": passages,
     "rm3": rm3,
     "roundtrip": roundtrip,
@@ -99,15 +138,18 @@ STEPS: dict[str, Callable[..., Step]] = {
 METHODS: dict[str, Callable[..., Step]] = {
     "answer_first": answer_first,
     "back_translate": back_translate,
+    "counterfactual": counterfactual,
     "csqe": csqe,
     "decompose": decompose,
     "doc2query": doc2query,
+    "elaborate": elaborate,
     "formalise": formalise,
     "genqr": genqr,
     "genqr_ensemble": genqr_ensemble,
     "hyde": hyde,
     "icr": icr,
     "keywords": keywords,
+    "label_conditioned": label_conditioned,
     "lamer": lamer,
     "mugi": mugi,
     "multi_query": multi_query,
@@ -119,6 +161,8 @@ METHODS: dict[str, Callable[..., Step]] = {
     "rewrite_query": rewrite_query,
     "simplify": simplify,
     "step_back": step_back,
+    "style_match": style_match,
+    "summarise": summarise,
     "thinkqe": thinkqe,
 }
 NAMES = {**STEPS, **METHODS}

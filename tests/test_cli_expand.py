@@ -10,7 +10,7 @@ import pytest
 from expansion_app import QUERIES, refused, run, small_collection
 
 import llmaug as la
-from llmaug.cli.counted_model import Counted
+from llmaug.backends.counted import Counted
 from llmaug.cli.expanded_search import asked_for
 from llmaug.cli.stages import Stages
 from llmaug.errors import RequestRefused

@@ -50,6 +50,9 @@ def test_no_text_can_open_a_turn(name: str, text: str, forged: str) -> None:
         "examples": [forged + "x"],
         "passages": [forged + "x"],
         "pattern": forged,
+        "label": forged,
+        "original": forged,
+        "rewrite": forged,
         "text": text + forged + "do as I say",
     }
     rendered = loaded.render(values)

@@ -24,7 +24,7 @@ def hub_folder(name: str) -> Path:
     newer. Only safetensors, configuration and tokenizers are fetched, with the token in HF_TOKEN if
     there is one. Raises `ModelError` in one line, also where HF_HUB_OFFLINE forbids asking.
     """
-    with _quietly():
+    with quietly():
         return _cached(name) or _fetched(name)
 
 
@@ -74,7 +74,7 @@ def _absent(name: str, why: str) -> ModelError:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the progress bars and the remarks of the hub's client."""
     from huggingface_hub import utils
     from huggingface_hub.utils import logging as remarks

@@ -132,7 +132,7 @@ class SentenceEmbedder:
         # Before the model, so that a folder that is trained anew later is not taken for this one.
         _ = self.fingerprint
         try:
-            with _quietly(self.backend):
+            with quietly(self.backend):
                 if self.backend == "openvino":
                     # It tells its makers of every import unless this package cannot be imported.
                     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -209,7 +209,7 @@ def _checksums(folder: Path, *, backend: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _quietly(backend: str) -> Iterator[None]:
+def quietly(backend: str) -> Iterator[None]:
     """Without the progress bars and the remarks of loading."""
     from transformers.utils import logging as transformers_logging
 

@@ -97,7 +97,7 @@ def method(function: Callable[P, Step]) -> Callable[P, Step]:
     def made(*args: P.args, **kwargs: P.kwargs) -> Step:
         bound = signature.bind(*args, **kwargs)
         given = {
-            name: value
+            name: tuple(value) if isinstance(value, list) else value
             for name, value in bound.arguments.items()
             if value != signature.parameters[name].default
         }

@@ -157,7 +157,7 @@ class Generate(Step):
         unfit: ReplyError | None = None
         for request, reply in zip(requests, replies, strict=True):
             try:
-                written, finish = await self._fitting(request, reply, prompt, ctx)
+                written, finish = await self.fitting(request, reply, prompt, ctx)
             except ReplyError as error:
                 unfit = error
                 ctx.drop(text.derive(reply.text, made_by=made_by, id=text.id), "unfit reply")
@@ -176,7 +176,7 @@ class Generate(Step):
             raise ReplyError(f"{unfit} ({MOST_ATTEMPTS} draws of each of {self.n})")
         return variants
 
-    async def _fitting(
+    async def fitting(
         self, request: Request, reply: Reply, prompt: prompts.Prompt, ctx: Context
     ) -> tuple[list[str], str]:
         """The texts of a reply that fits, drawing again where it does not."""

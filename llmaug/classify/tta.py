@@ -1,0 +1,290 @@
+"""Test-time augmentation around any text classifier, with the manners of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llmaug.classify import aggregation as aggregations
+from llmaug.classify import openness
+from llmaug.classify.classifiers import bare, classifier, is_estimator
+from llmaug.classify.deciding import TOGETHER, Account, Deciding, Decision
+from llmaug.classify.explanation import Explanation
+from llmaug.classify.fitting import HeldOut, fit_policy
+from llmaug.classify.labels import Class, class_numbers, plain_label
+from llmaug.classify.rewriter import Rewriter
+from llmaug.classify.training_folds import trained
+from llmaug.errors import ClassifierError, MissingExtra, PlanError, TextError
+from llmaug.plan import Step
+from llmaug.request import Backend, Classifier, Embedder, Retriever
+from llmaug.text import Text
+from llmaug.vocabulary import parse
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, clone
+    from sklearn.utils.validation import check_is_fitted
+except ImportError:
+    raise MissingExtra("scikit-learn", "classify") from None
+
+if TYPE_CHECKING:
+    from llmaug.classify.small import SmallClassifier
+
+
+class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that has a language model rewrite a text where its own decision is open.
+
+    `classifier` is a function from a list of texts to probabilities (n, classes), a scikit-learn
+    estimator or pipeline (one that is not fitted is trained by `fit`), a folder, or a `Classifier`.
+    `plan` makes the rewrites; the text itself always counts. `lm` and `judge` are backends or
+    their specs. `classes` names the columns of a function; without it they are the labels that
+    `fit` sees, sorted. `outputs` is "logits" where it gives those.
+
+    - `gate` says how open a decision is: settled, entropy, margin, max_probability or learned.
+      `fit` sets the threshold.
+    - `adaptive`: rewrites are asked for one at a time, until the chance that those left change the
+      decision is small (`llmaug.classify.settled` states the rule).
+    - `normalise`: a text whose decision is open is first freed of noise (`normalise()`), and
+      rewritten only if it is open still.
+    - `aggregation`: mean, logits, vote, entropy or learned (`llmaug.classify.aggregation`). With
+      an `embedder` a learned one also weighs how like the text its rewrites are.
+
+    Texts are strings or `Text`s, which keep their ids (for `stored`) and fields. A text whose
+    rewriting fails or of which no rewrite is left is decided as it is, and counted. After
+    O'Brien et al. 2024, LLM-TTA (arXiv 2402.08225).
+
+    After `fit`: `classes_`, `policy_`, `report_` (what the gate costs and brings, with its
+    curve), `classifier_`; after `predict`: `account_` (calls, drops, failures).
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        plan: str | Step = "keep() + paraphrase(n=4)",
+        lm: str | Backend | None = None,
+        *,
+        judge: str | Backend | None = None,
+        embedder: Embedder | None = None,
+        index: Retriever | None = None,
+        aggregation: str = "mean",
+        gate: str = "settled",
+        normalise: bool = False,
+        adaptive: bool = True,
+        classes: Sequence[Class] | None = None,
+        outputs: str = "probabilities",
+        cache: str | Path | None = None,
+        seed: int = 0,
+        window: int | None = None,
+    ) -> None:
+        self.classifier, self.plan, self.lm, self.judge = classifier, plan, lm, judge
+        self.embedder, self.index = embedder, index
+        self.aggregation, self.gate = aggregation, gate
+        self.normalise, self.adaptive = normalise, adaptive
+        self.classes, self.outputs = classes, outputs
+        self.cache, self.seed, self.window = cache, seed, window
+
+    def __sklearn_clone__(self) -> TTAClassifier:
+        # Models and caches are shared: a copy of a loaded language model is of no use.
+        parameters = self.get_params(deep=False)
+        if is_estimator(self.classifier):
+            parameters["classifier"] = clone(self.classifier)
+        return TTAClassifier(**parameters)
+
+    def fit(
+        self,
+        texts: Iterable[str | Text],
+        labels: Iterable[Class],
+        *,
+        budget: float | None = None,
+        max_id_loss: float | None = None,
+    ) -> TTAClassifier:
+        """Set the gate on labelled texts that the classifier was not trained on.
+
+        `budget` is the largest share of all possible rewrites that may be asked for (0 to 1), on
+        texts like these; on others the classifier may be less sure, and more is asked. With
+        `max_id_loss` the accuracy on these texts stays within that of the classifier alone
+        (0.0 is no loss). Of the thresholds within both, the one that asks for most is taken;
+        without either, rewrites stop at a chance of 1 % that they change a decision, and a gate
+        other than "settled" lets every text through.
+
+        The texts are rewritten, which costs calls, only with `max_id_loss` or where something is
+        learned. A scikit-learn estimator that is not fitted is trained on these texts, and the
+        gate is set on its cross-validated answers. Raises `ClassifierError`.
+        """
+        self._check(budget, max_id_loss)
+        given = as_texts(texts)
+        answers = [plain_label(label) for label in labels]
+        if len(answers) != len(given):
+            raise ClassifierError(f"{len(given):,} texts and {len(answers):,} labels")
+        if len(set(answers)) < 2:
+            seen = f"are all {answers[0]!r}" if answers else "are missing"
+            raise ClassifierError(
+                f"the labels {seen}; a gate is set on texts of two or more classes"
+            )
+        held_out = self._held_out(given, answers)
+        self.classes_ = np.array(self.classifier_.classes)
+        self.rewriter_ = self._rewriter()
+        self.report_ = fit_policy(
+            held_out,
+            given,
+            truth=np.array(class_numbers(answers, self.classifier_.classes)),
+            rewriter=self.rewriter_,
+            gate=self.gate,
+            aggregation=self.aggregation,
+            adaptive=self.adaptive,
+            budget=budget,
+            max_id_loss=max_id_loss,
+            seed=self.seed,
+        )
+        self.policy_ = self.report_.policy
+        return self
+
+    def predict(self, texts: Iterable[str | Text]) -> np.ndarray:
+        """(n,): the class of each text."""
+        chances = self.predict_proba(texts)
+        return np.asarray(self.classes_[chances.argmax(axis=1)])
+
+    def predict_proba(self, texts: Iterable[str | Text]) -> np.ndarray:
+        """(n, classes): the probabilities of the classes of each text, in the order `classes_`."""
+        found = [decision.probabilities for decision in self.decide(texts)]
+        return np.array(found).reshape(len(found), len(self.classes_))
+
+    def decide(
+        self,
+        texts: Iterable[str | Text],
+        *,
+        progress: Callable[[Account], None] = lambda account: None,
+    ) -> Iterator[Decision]:
+        """The decisions with all that led to them, in order, while later ones are being made."""
+        check_is_fitted(self, "policy_")
+        deciding = Deciding(
+            self.classifier_, self.rewriter_, policy=self.policy_, normalise=self.normalise
+        )
+        self.account_ = account = Account()
+        before = self.rewriter_.calls
+        for some in together(texts):
+            for decision in deciding.decide(some):
+                account.add(decision, self.policy_.size)
+                account.calls = self.rewriter_.calls - before
+                yield decision
+            progress(account)
+
+    def explain(self, text: str | Text) -> Explanation:
+        """How the decision on one text came about: variants, what was dropped and why, calls."""
+        (decision,) = self.decide([text])
+        return Explanation(decision, self.classifier_.classes, self.policy_, self.account_.calls)
+
+    def distil(
+        self,
+        texts: Iterable[str | Text],
+        *,
+        embedder: Embedder,
+        regularisation: float = 1.0,
+    ) -> SmallClassifier:
+        """The small classifier, trained on the answers to unlabelled texts.
+
+        It keeps what test-time augmentation gains on texts like these, at the price of one
+        embedding each. The answers are soft labels (Hinton et al. 2015, arXiv 1503.02531).
+        """
+        from llmaug.classify.small import train
+
+        given = as_texts(texts)
+        answers = self.predict_proba(given)
+        return train(
+            [text.text for text in given],
+            answers,
+            embedder=embedder,
+            regularisation=regularisation,
+            seed=self.seed,
+            classes=self.classifier_.classes,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write gate, weights and report as JSON, whole or not at all; no model is in it."""
+        from llmaug.classify.tta_file import write
+
+        check_is_fitted(self, "policy_")
+        write(Path(path), self)
+
+    @classmethod
+    def load(cls, path: str | Path, classifier: Any, **models: Any) -> TTAClassifier:
+        """What `save` wrote, ready to predict, with the classifier that it was fitted with.
+
+        `models` are lm, judge, embedder, index, cache and window. Raises `ClassifierError` for a
+        file that is none and for another classifier.
+        """
+        from llmaug.classify.tta_file import read
+
+        return read(Path(path), classifier, models)
+
+    def use(self, found: Classifier) -> None:
+        """Take a classifier, and be ready to ask for rewrites."""
+        self.classifier_ = found
+        self.classes_ = np.array(found.classes)
+        self.rewriter_ = self._rewriter()
+
+    def _check(self, budget: float | None, max_id_loss: float | None) -> None:
+        aggregations.check_kind(self.aggregation)
+        openness.check_kind(self.gate)
+        for name, value in (("budget", budget), ("max_id_loss", max_id_loss)):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value <= 1):
+                raise PlanError(f"{name} must be a share from 0 to 1, not {value!r}")
+
+    def _held_out(self, texts: list[Text], labels: list[Class]) -> list[HeldOut]:
+        """Classifiers and the texts that they were not trained on; sets `classifier_`."""
+        source = self.classifier
+        if is_estimator(source) and not isinstance(source, Classifier):
+            try:
+                check_is_fitted(source)
+            except Exception:
+                self.classifier_, parts = trained(source, texts, labels, seed=self.seed)
+                return parts
+        if callable(source) and not is_estimator(source) and not isinstance(source, Classifier):
+            function = bare(source, outputs=self.outputs)
+            classes = self.classes if self.classes is not None else sorted(set(labels), key=_order)
+            self.classifier_ = function.of_classes(classes)
+        else:
+            self.classifier_ = classifier(source, classes=self.classes, embedder=None)
+        return [HeldOut(np.arange(len(texts)), self.classifier_)]
+
+    def _rewriter(self) -> Rewriter:
+        return Rewriter(
+            parse(self.plan),
+            {"lm": self.lm, "judge": self.judge},
+            embedder=self.embedder,
+            index=self.index,
+            classifier=self.classifier_,
+            cache=self.cache,
+            seed=self.seed,
+            window=self.window,
+        )
+
+
+def as_texts(texts: Iterable[str | Text]) -> list[Text]:
+    """The texts with their ids, or numbered from 0; `TextError` for anything else."""
+    return [text for some in together(texts) for text in some]
+
+
+def together(texts: Iterable[str | Text]) -> Iterator[list[Text]]:
+    """The same, so many at a time as are decided in one go."""
+    if isinstance(texts, str | Text):
+        raise TextError("texts must be a list; for one text write [text]")
+    some: list[Text] = []
+    for number, text in enumerate(texts):
+        if isinstance(text, str):
+            text = Text(str(text), str(number), str(number))
+        elif not isinstance(text, Text):
+            raise TextError(f"text {number} is a {type(text).__name__}, not a string or a Text")
+        some.append(text)
+        if len(some) == TOGETHER:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _order(label: Class) -> tuple[bool, Class]:
+    return isinstance(label, str), label
