@@ -15,7 +15,7 @@ import typer
 from llmaug.errors import LlmaugError, PlanError
 
 if TYPE_CHECKING:
-    from llmaug.request import Embedder
+    from llmaug.request import Classifier, Embedder
 
 Option = typer.Option
 
@@ -49,6 +49,10 @@ def augment(
     ] = None,
     index: Annotated[
         Path | None, Option(help="index for roundtrip() and passages(), made by llmaug index")
+    ] = None,
+    classifier: Annotated[
+        Path | None,
+        Option(help="folder for keeps_label(): of llmaug classify train, or of transformers"),
     ] = None,
     cache: Annotated[
         Path | None,
@@ -94,9 +98,12 @@ def augment(
         source = read(_spooled(scratch, text) if input == "-" else input, text=text, id=id)
         target = _kept_for_stdout(plan, input) if output == "-" else Path(output)
         models = language_models(lm, judge, base_url=base_url, lm_option=lm_option)
+        labels = _classifier(classifier)
         if dry_run:
             from llmaug.cli.dry_run import show_requests
 
+            if labels is not None:
+                print(f"classifier: {labels.name}@{labels.fingerprint}")
             show_requests(step, source, seed=seed, limit=limit, models=models)
             return
         if record is not None:
@@ -118,6 +125,7 @@ def augment(
             seed=seed,
             limit=limit,
             embedder=encoder,
+            classifier=labels,
             index=searched,
         )
         with Progress(job) as shown:
@@ -164,6 +172,14 @@ def _embedder(name: str | None, base_url: str | None, *, index: Path | None) -> 
     from llmaug.embedders.embed import embedder
 
     return embedder(name, base_url=base_url if served else None)
+
+
+def _classifier(folder: Path | None) -> Classifier | None:
+    if folder is None:
+        return None
+    from llmaug.classify.classifiers import classifier
+
+    return classifier(folder)
 
 
 def _kept_for_stdout(plan: str, input: str) -> Path:

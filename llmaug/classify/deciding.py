@@ -89,7 +89,7 @@ class Account:
         for count, what in (
             (self.normalised, "normalised"),
             (self.fell_back, "without a usable rewrite, decided as they are"),
-            (self.failed, "failed, decided as they are"),
+            (self.failed, "whose rewriting failed"),
         ):
             said += f", {count:,} {what}" if count else ""
         if self.drops:
@@ -145,7 +145,7 @@ class Deciding:
         rows = []
         for row in np.flatnonzero(opened):
             cleaned = normalised(read[row].text)
-            if cleaned.strip() and cleaned != read[row].text:
+            if cleaned.strip() and cleaned.split() != read[row].text.split():
                 rows.append(row)
                 found[row].normalised = cleaned
                 read[row] = replace(read[row], text=cleaned)
@@ -176,14 +176,18 @@ class Recorder:
         self.last: dict[int, Rewritten] = {}
         self.failures: dict[int, str] = {}
 
-    def more(self, rows: np.ndarray, number: int) -> None:
-        """Add what is new among the first `number` rewrites of the texts in those rows."""
+    def more(self, rows: np.ndarray, number: int) -> np.ndarray:
+        """Add what is new among the first `number` rewrites of the texts in those rows.
+
+        Gives the rows for which it is hopeless to ask for more.
+        """
         import numpy as np
 
         found = self.rewriter.first([self.texts[row] for row in rows], number)
         new: list[tuple[int, Text, int]] = []
         for row in rows.tolist():
             self.last[row] = made = found[self.texts[row].id]
+            self.failures.pop(row, None)
             if made.failure:
                 self.failures[row] = made.failure
             known = Counter(one.text.text for one in self.seen.get(row, []))
@@ -192,8 +196,14 @@ class Recorder:
                     known[text.text] -= 1
                 else:
                     new.append((row, text, source))
-        if not new:
-            return
+        if new:
+            self._add(new, number)
+        return np.array([row for row in rows.tolist() if self.last[row].hopeless], dtype=int)
+
+    def _add(self, new: list[tuple[int, Text, int]], number: int) -> None:
+        """Have these rewrites of rows, each with its source, classified, and add them."""
+        import numpy as np
+
         at = np.array([row for row, _, _ in new])
         written = [text.text for _, text, _ in new]
         chances = (

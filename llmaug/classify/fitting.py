@@ -57,6 +57,8 @@ class Fitted:
         )
         if self.rewritten:
             said += f"; accuracy {self.chosen.accuracy:.4f}, without rewrites {self.plain:.4f}"
+        if self.failed:
+            said += f"; the rewriting of {self.failed:,} of them failed"
         return said
 
 
@@ -138,7 +140,7 @@ def _rewrite(
     )
     there = np.array([row for row, text in enumerate(texts) if text.text.strip()], dtype=int)
     for number in range(1, rewriter.size + 1):
-        recorder.more(there, number)
+        there = np.setdiff1d(there, recorder.more(there, number))
     return len(recorder.failures)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KINDS = ("settled", "entropy", "margin", "max_probability", "learned")
 FEATURES = ("entropy", "margin", "max_probability", "log_words")
 RIDGE = 10.0  # the weight of a penalty on the weights of standardised features
+LEAST_SCALE = 1e-9  # what scatters less is the same everywhere, but for rounding
 
 
 class GainModel(NamedTuple):
@@ -77,7 +78,7 @@ def learn(chances: np.ndarray, texts: Sequence[str], gains: np.ndarray) -> GainM
 
     found = features(chances, texts)
     means, scales = found.mean(axis=0), found.std(axis=0)
-    scales[scales == 0] = 1
+    scales[scales < LEAST_SCALE] = 1
     standard = (found - means) / scales
     penalty = RIDGE * np.eye(standard.shape[1])
     weights = np.linalg.solve(standard.T @ standard + penalty, standard.T @ (gains - gains.mean()))

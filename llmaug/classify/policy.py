@@ -77,12 +77,13 @@ def play(
     policy: Policy,
     votes: Votes,
     opened: np.ndarray,
-    more: Callable[[np.ndarray, int], None] | None = None,
+    more: Callable[[np.ndarray, int], np.ndarray] | None = None,
 ) -> Played:
     """Let a policy decide on texts, those `opened` by the gate.
 
-    `more(rows, number)` adds the first so many rewrites of some rows to the votes; without it
-    `votes` already has all of them, and the policy sees only those that it would have asked for.
+    `more(rows, number)` adds the first so many rewrites of some rows to the votes, and gives the
+    rows for which no more shall be asked; without it `votes` already has all of them, and the
+    policy sees only those that it would have asked for.
     """
     import numpy as np
 
@@ -92,8 +93,7 @@ def play(
         step = 1 if policy.adaptive else policy.size
         asked[wanted] += step
         if more is not None:
-            for number in np.unique(asked[wanted]):
-                more(np.flatnonzero(wanted & (asked == number)), int(number))
+            wanted[more(np.flatnonzero(wanted), int(asked.max()))] = False
         if not policy.adaptive:
             break
         wanted = wanted & policy.open_after(votes.until(asked), asked)

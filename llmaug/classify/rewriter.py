@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 from llmaug.backends import backend as backend_named
 from llmaug.backends.counted import Counted
 from llmaug.classify.first import first, rewrites, sources
-from llmaug.errors import TextError
+from llmaug.errors import ReplyError, TextError
 from llmaug.outcome import Drop, Failure
 from llmaug.plan import Step
 from llmaug.plan import check as check_plan
@@ -24,11 +26,16 @@ NUMBER = re.compile(r"\bn=\d+(, )?|, n=\d+\b")
 
 @dataclass
 class Rewritten:
-    """What a plan made of one text: variants with the number of their source, and drops."""
+    """What a plan made of one text: variants with the number of their source, and drops.
+
+    `hopeless` says that it failed, and that it will if more rewrites are asked for. A reply that
+    does not fit is no such failure: the next may.
+    """
 
     variants: list[tuple[Text, int]] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     failure: str = ""
+    hopeless: bool = False
 
 
 class Rewriter:
@@ -59,8 +66,7 @@ class Rewriter:
         }
         self.embedder, self.index, self.classifier = embedder, index, classifier
         self.seed, self.window = seed, window
-        self._folder = tempfile.TemporaryDirectory(prefix="llmaug-tta-") if cache is None else None
-        self.cache = Path(self._folder.name) / "replies.sqlite" if self._folder else cache
+        self.cache = cache if cache is not None else self._own_folder() / "replies.sqlite"
 
     @property
     def calls(self) -> int:
@@ -89,18 +95,27 @@ class Rewriter:
             dropped=dropped,
         ):
             if text.made_by:
-                found[text.root].variants.append((text, self._source(text.made_by)))
+                found[text.root].variants.append((text, self.source(text.made_by)))
         for failure in failed:
             found[failure.root].failure = f"{failure.error}: {failure.message}"
+            found[failure.root].hopeless = failure.error != ReplyError.__name__
         for drop in dropped:
             found[drop.text.root].drops.append(drop)
         return found
 
-    def _source(self, made_by: str) -> int:
-        """Which source of the plan wrote a variant."""
-        marked = _mark(made_by)
-        fitting = [at for at, mark in enumerate(self.sources) if marked.startswith(mark)]
-        return max(fitting, key=lambda at: len(self.sources[at]), default=0)
+    def _own_folder(self) -> Path:
+        """A temporary folder that is removed with the rewriter, or when Python ends."""
+        folder = tempfile.mkdtemp(prefix="llmaug-tta-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    def source(self, made_by: str) -> int:
+        """Which source of the plan wrote a variant: the first in the chain of its steps."""
+        for step in _mark(made_by).split(" >> "):
+            fitting = [at for at, mark in enumerate(self.sources) if step.startswith(mark)]
+            if fitting:
+                return max(fitting, key=lambda at: len(self.sources[at]))
+        return 0
 
 
 def _mark(made_by: str) -> str:

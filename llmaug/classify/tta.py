@@ -25,6 +25,7 @@ from llmaug.vocabulary import parse
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, clone
+    from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     raise MissingExtra("scikit-learn", "classify") from None
@@ -90,7 +91,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         if is_estimator(self.classifier):
             parameters["classifier"] = clone(self.classifier)
-        return TTAClassifier(**parameters)
+        return type(self)(**parameters)
 
     def fit(
         self,
@@ -104,10 +105,11 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         `budget` is the largest share of all possible rewrites that may be asked for (0 to 1), on
         texts like these; on others the classifier may be less sure, and more is asked. With
-        `max_id_loss` the accuracy on these texts stays within that of the classifier alone
-        (0.0 is no loss). Of the thresholds within both, the one that asks for most is taken;
-        without either, rewrites stop at a chance of 1 % that they change a decision, and a gate
-        other than "settled" lets every text through.
+        `adaptive` that share is expected, not counted, where these are not rewritten: a language
+        model that turns many decisions over costs more. With `max_id_loss` the accuracy on these
+        texts stays within that of the classifier alone (0.0 is no loss). Of the thresholds within
+        both, the one that asks for most is taken; without either, rewrites stop at a chance of 1 %
+        that they change a decision, and a gate other than "settled" lets every text through.
 
         The texts are rewritten, which costs calls, only with `max_id_loss` or where something is
         learned. A scikit-learn estimator that is not fitted is trained on these texts, and the
@@ -236,12 +238,9 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _held_out(self, texts: list[Text], labels: list[Class]) -> list[HeldOut]:
         """Classifiers and the texts that they were not trained on; sets `classifier_`."""
         source = self.classifier
-        if is_estimator(source) and not isinstance(source, Classifier):
-            try:
-                check_is_fitted(source)
-            except Exception:
-                self.classifier_, parts = trained(source, texts, labels, seed=self.seed)
-                return parts
+        if is_estimator(source) and not isinstance(source, Classifier) and not _is_fitted(source):
+            self.classifier_, parts = trained(source, texts, labels, seed=self.seed)
+            return parts
         if callable(source) and not is_estimator(source) and not isinstance(source, Classifier):
             function = bare(source, outputs=self.outputs)
             classes = self.classes if self.classes is not None else sorted(set(labels), key=_order)
@@ -284,6 +283,17 @@ def together(texts: Iterable[str | Text]) -> Iterator[list[Text]]:
             some = []
     if some:
         yield some
+
+
+def _is_fitted(estimator: Any) -> bool:
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    # Estimators of others have the manners of scikit-learn, not always all that it looks for.
+    except (AttributeError, TypeError):
+        return hasattr(estimator, "classes_")
+    return True
 
 
 def _order(label: Class) -> tuple[bool, Class]:

@@ -14,12 +14,15 @@ import orjson
 
 from llmaug.classify import aggregation, openness
 from llmaug.classify.aggregation import Weights
+from llmaug.classify.calibration import Point
 from llmaug.classify.classifiers import classifier as classifier_of
+from llmaug.classify.fitting import Fitted
 from llmaug.classify.labels import checked_classes
+from llmaug.classify.learned_weights import MOST
 from llmaug.classify.openness import FEATURES, GainModel
 from llmaug.classify.policy import Policy
 from llmaug.classify.settled import Spread
-from llmaug.errors import ClassifierError, LlmaugError
+from llmaug.errors import ClassifierError, LlmaugError, PlanError
 from llmaug.formats.atomic import new_file
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = "llmaug tta 1"
 LARGEST = 2**20  # bytes
+TINY = 1e-9
 ENDS = {"all": -math.inf, "none": math.inf}  # thresholds that JSON has no number for
 
 
@@ -54,6 +58,7 @@ def write(path: Path, fitted: TTAClassifier) -> None:
         "fitted": {
             "texts": report.texts,
             "rewritten": report.rewritten,
+            "failed": report.failed,
             "accuracy without rewrites": report.plain,
             "chosen": _point(report.chosen),
             "curve": [_point(point) for point in report.curve],
@@ -99,6 +104,7 @@ def read(path: Path, source: Any, models: Mapping[str, Any]) -> TTAClassifier:
     try:
         classes = checked_classes(about["classes"])
         policy = _policy(about["policy"])
+        report = _report(about["fitted"], policy)
         plan, normalise, seed = about["plan"], about["normalise"], about["seed"]
         if (
             not isinstance(plan, str)
@@ -107,10 +113,11 @@ def read(path: Path, source: Any, models: Mapping[str, Any]) -> TTAClassifier:
         ):
             raise ValueError("its plan, normalise or seed is of another kind")
         fingerprint = about["classifier"]["fingerprint"]
-    except (KeyError, TypeError, ValueError, ClassifierError) as error:
+    except (KeyError, TypeError, ValueError, ClassifierError, PlanError) as error:
         raise ClassifierError(f"{path} does not hold together ({error}); fit it again") from None
     named = classes if callable(source) and not hasattr(source, "fit") else None
-    found = classifier_of(source, classes=named)
+    outputs = models.get("outputs", "probabilities") if named else "probabilities"
+    found = classifier_of(source, classes=named, outputs=outputs)
     if found.classes != classes:
         raise ClassifierError(
             f"{path} was fitted for the classes {list(classes)}, and {found.name} has "
@@ -132,7 +139,7 @@ def read(path: Path, source: Any, models: Mapping[str, Any]) -> TTAClassifier:
         classes=classes if named else None,
         **models,
     )
-    made.policy_ = policy
+    made.policy_, made.report_ = policy, report
     try:
         made.use(found)
     except LlmaugError as error:
@@ -140,6 +147,13 @@ def read(path: Path, source: Any, models: Mapping[str, Any]) -> TTAClassifier:
         raise
     if made.rewriter_.size != policy.size:
         raise ClassifierError(f"{path}: its plan makes another number of rewrites; fit it again")
+    if policy.weights and len(policy.weights.sources) != len(made.rewriter_.sources):
+        raise ClassifierError(f"{path}: its plan has other sources than its weights; fit it again")
+    if policy.weights and policy.weights.faithful and made.embedder is None:
+        raise ClassifierError(
+            f"{path} weighs rewrites by their likeness to the text; give the embedder that it was "
+            "fitted with"
+        )
     return made
 
 
@@ -153,15 +167,18 @@ def _policy(about: dict[str, Any]) -> Policy:
     openness.check_kind(about["gate"])
     weights = about["weights"]
     if weights is not None:
-        sources = tuple(map(_finite, weights["sources"]))
-        weights = Weights(
-            _finite(weights["original"]), sources, _finite(weights["faithful"]), weights["logits"]
-        )
+        sources = tuple(map(_positive, weights["sources"]))
+        faithful, logits = _finite(weights["faithful"]), bool(weights["logits"])
+        if abs(faithful) > MOST:
+            raise ValueError(f"its weight of faithfulness, {faithful}, is beyond {MOST}")
+        weights = Weights(_positive(weights["original"]), sources, faithful, logits)
     model = about["model"]
     if model is not None:
         model = GainModel(
             _finite(model["intercept"]),
-            *(tuple(map(_finite, model[name])) for name in ("weights", "means", "scales")),
+            tuple(map(_finite, model["weights"])),
+            tuple(map(_finite, model["means"])),
+            tuple(map(_positive, model["scales"])),
         )
         if {len(model.weights), len(model.means), len(model.scales)} != {len(FEATURES)}:
             raise ValueError("its learned gate has another number of features")
@@ -171,7 +188,7 @@ def _policy(about: dict[str, Any]) -> Policy:
         raise ValueError("its learned weights are missing")
     return Policy(
         size=int(about["size"]),
-        spread=Spread(_finite(about["spread"]["within"]), _finite(about["spread"]["between"])),
+        spread=Spread(*(_positive(about["spread"][name]) for name in Spread._fields)),
         gate=about["gate"],
         threshold=_threshold(about["threshold"]),
         stop=_threshold(about["stop"]),
@@ -180,6 +197,30 @@ def _policy(about: dict[str, Any]) -> Policy:
         weights=weights,
         model=model,
     )
+
+
+def _report(about: dict[str, Any], policy: Policy) -> Fitted:
+    return Fitted(
+        policy,
+        _read_point(about["chosen"]),
+        [_read_point(point) for point in about["curve"]],
+        _finite(about["accuracy without rewrites"]),
+        int(about["texts"]),
+        bool(about["rewritten"]),
+        int(about["failed"]),
+    )
+
+
+def _read_point(about: dict[str, Any]) -> Point:
+    numbers = {name: about[name] for name in Point._fields}
+    return Point(**{name: math.nan if n is None else _threshold(n) for name, n in numbers.items()})
+
+
+def _positive(value: Any) -> float:
+    """A number above 0, and not so near to it that something is divided by nothing."""
+    if not TINY <= _finite(value) <= 1 / TINY:
+        raise ValueError(f"{value!r} is not above 0")
+    return float(value)
 
 
 def _finite(value: Any) -> float:

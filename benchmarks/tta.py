@@ -1,0 +1,206 @@
+"""Test-time augmentation of classifiers with stored rewrites, and with a small language model.
+
+    python -m benchmarks.tta DATA --vectors FOLDER [--plot gates.png]
+    python -m benchmarks.tta DATA --vectors FOLDER --llm REPLIES
+
+DATA: a folder with amazon_books, agnews and rewrites, as JSON Lines (benchmarks/RESULTS.md says
+where they are from). What MiniLM encodes is kept in the folder of `--vectors`, what the language
+model writes in the file REPLIES, so that a second run costs neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import llmaug as la
+from benchmarks import tta_learned, tta_llm
+from benchmarks.tta_settings import SOURCES, K, KeptVectors, Setting, in_domain, shift
+from llmaug.classify.curve_plot import plot_shares
+from llmaug.significance import bootstrap_interval, holm, mcnemar
+
+DRAWS = range(5)
+BUDGETS = (0.2, 0.3, 0.4, 0.42, 0.6)
+GATES = ("settled", "entropy", "margin", "max_probability")
+EDITS = ("typo", "keyboard", "swap", "delete", "case")
+
+
+def show(*columns: object) -> None:
+    print("| " + " | ".join(map(str, columns)) + " |", flush=True)
+
+
+def points(differences: np.ndarray) -> str:
+    """A mean difference in points with its interval."""
+    low, high = bootstrap_interval(differences)
+    return f"{100 * differences.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+
+
+def whole(setting: Setting, plan: str, **how: object) -> np.ndarray:
+    """(n,): whether each answer is right with all rewrites and no gate."""
+    tta = setting.tta(plan, adaptive=False, **how)
+    return setting.right(_opened(setting, tta).predict_proba(setting.texts))
+
+
+def _opened(setting: Setting, tta: la.TTAClassifier) -> la.TTAClassifier:
+    texts, labels = setting.held_out if setting.held_out[0] else _some(setting)
+    return tta.fit(texts, labels, budget=1.0)
+
+
+def _some(setting: Setting) -> tuple[list[str], list[str]]:
+    """Labelled texts for a fit that learns nothing from them: B has none held out."""
+    return [text.text for text in setting.texts[:40]], setting.labels[:40].tolist()
+
+
+def sources(setting: Setting) -> None:
+    """What every source of rewrites brings with the plain mean, k = 4, every text rewritten."""
+    plain = setting.right(setting.plain)
+    print(f"\n## {setting.name}: plain {100 * plain.mean():.2f}, mean of the text and 4 rewrites")
+    show("source", "accuracy", "points", "McNemar, Holm", "five draws of 4")
+    rows = []
+    for source in SOURCES:
+        n = 1 if source == "back_translation" else K  # all of its fifteen are the same
+        first = whole(setting, setting.plan(source, n=n))
+        draws = [whole(setting, setting.plan(source, n=n, draw=draw)) for draw in DRAWS]
+        rows.append((source, first, draws))
+    for kind in EDITS:
+        draws = [whole(setting, f"edit({kind!r}, n={K})", seed=seed) for seed in DRAWS]
+        rows.append((f"edit {kind}", draws[0], draws))
+    corrected = holm([mcnemar(first, plain) for _, first, _ in rows])
+    for (source, first, draws), p in zip(rows, corrected, strict=True):
+        gains = [100 * (one.mean() - plain.mean()) for one in draws]
+        show(
+            source,
+            f"{100 * first.mean():.2f}",
+            points(first.astype(float) - plain),
+            f"{p:.3f}",
+            f"{np.mean(gains):+.2f} ({min(gains):+.2f} to {max(gains):+.2f})",
+        )
+
+
+def aggregations(setting: Setting) -> None:
+    """The ways to aggregate that learn nothing."""
+    plain = setting.right(setting.plain)
+    print(f"\n## {setting.name}: aggregation, points over {100 * plain.mean():.2f}")
+    show("source", *(kinds := ("mean", "logits", "vote", "entropy")))
+    for source in SOURCES[:2]:
+        plan = setting.plan(source)
+        gains = [whole(setting, plan, aggregation=kind).mean() - plain.mean() for kind in kinds]
+        show(source, *(f"{100 * gain:+.2f}" for gain in gains))
+
+
+def gates(setting: Setting, plot: Path | None) -> None:
+    """Gain kept against calls: thresholds set on held-out in-domain texts, without rewrites."""
+    plain = setting.right(setting.plain)
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for source in SOURCES[:2]:
+        print(f"\n## {setting.name}, {source}: kept share of the gain of 4 rewrites of every text")
+        show("gate", "adaptive", "budget", "calls", "kept", "95 % interval", "five draws")
+        for gate in GATES:
+            for adaptive in (True, False):
+                for budget in BUDGETS:
+                    _gate(setting, source, gate, adaptive, budget, plain, curves)
+    if plot is not None:
+        plot_shares(plot, curves)
+        print(f"\nplot: {plot}")
+
+
+def _gate(
+    setting: Setting,
+    source: str,
+    gate: str,
+    adaptive: bool,
+    budget: float,
+    plain: np.ndarray,
+    curves: dict[str, list[tuple[float, float]]],
+) -> None:
+    texts, labels = setting.held_out
+    kept, calls, rights = [], [], []
+    for draw in (None, *DRAWS):
+        plan = setting.plan(source, draw=draw)
+        tta = setting.tta(plan, gate=gate, adaptive=adaptive).fit(texts, labels, budget=budget)
+        right = setting.right(tta.predict_proba(setting.texts))
+        full = whole(setting, plan)
+        rights.append((right, full))
+        kept.append((right.mean() - plain.mean()) / (full.mean() - plain.mean()))
+        calls.append(tta.account_.asked / tta.account_.possible)
+    low, high = _kept_interval(*rights[0], plain)
+    show(
+        gate,
+        "yes" if adaptive else "no",
+        f"{budget:.0%}",
+        f"{calls[0]:.1%}",
+        f"{kept[0]:.0%}",
+        f"{low:.0%} to {high:.0%}",
+        f"{np.mean(kept[1:]):.0%} ({min(kept[1:]):.0%} to {max(kept[1:]):.0%}) at "
+        f"{np.mean(calls[1:]):.1%}",
+    )
+    if source == SOURCES[0]:
+        gain = 100 * (rights[0][0].mean() - plain.mean())
+        name = f"{gate}, {'adaptive' if adaptive else 'all 4 at once'}"
+        curves.setdefault(name, []).append((100 * calls[0], gain))
+
+
+def _kept_interval(
+    right: np.ndarray, full: np.ndarray, plain: np.ndarray, resamples: int = 10_000
+) -> tuple[float, float]:
+    """Of the share kept, from texts drawn again."""
+    draw = np.random.default_rng(0)
+    rows = draw.integers(0, len(plain), (resamples, len(plain)))
+    gained = right[rows].mean(axis=1) - plain[rows].mean(axis=1)
+    possible = full[rows].mean(axis=1) - plain[rows].mean(axis=1)
+    found = np.percentile(gained[possible > 0] / possible[possible > 0], [2.5, 97.5])
+    return float(found[0]), float(found[1])
+
+
+def normaliser(setting: Setting) -> None:
+    """The free normaliser by itself, on the seeds and on seeds with letters turned to digits."""
+    plain = setting.right(setting.plain)
+    attack = str.maketrans("aeios", "4310$")
+    for name, texts in (
+        ("the seeds", [text.text for text in setting.texts]),
+        ("leetspeak", [text.text.translate(attack) for text in setting.texts]),
+    ):
+        cleaned = [v.text for v in la.augment("keep() + normalise()", texts) if v.made_by]
+        before = setting.right(setting.classifier.probabilities(texts))
+        tta = setting.tta(setting.plan(SOURCES[0]), normalise=True).fit(
+            *setting.held_out, budget=1.0
+        )
+        tta.policy_ = tta.policy_.at(np.inf)
+        only = {v.root: v.text for v in la.augment("normalise()", texts)}
+        read = [only.get(str(i), text) for i, text in enumerate(texts)]
+        after = setting.right(setting.classifier.probabilities(read))
+        print(
+            f"\nnormaliser, {name}: changes {len(cleaned)} of {len(texts)}; accuracy "
+            f"{100 * before.mean():.2f} -> {points(after.astype(float) - before)} "
+            f"(untouched seeds {100 * plain.mean():.2f})"
+        )
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("data", type=Path)
+    asked.add_argument("--vectors", type=Path, required=True)
+    asked.add_argument("--plot", type=Path)
+    asked.add_argument("--llm", type=Path, help="run SmolLM2-135M, replies kept in this file")
+    asked.add_argument("--regularisation", type=float, default=10.0)
+    given = asked.parse_args()
+    embedder = KeptVectors(la.embedder("minilm"), given.vectors)
+    how = {"regularisation": given.regularisation}
+    a = shift(given.data, embedder, **how)
+    if given.llm is not None:
+        tta_llm.report(a, given.llm)
+        return
+    b = in_domain(given.data, embedder, **how)
+    for setting in (a, b):
+        sources(setting)
+        aggregations(setting)
+    gates(a, given.plot)
+    tta_learned.report(a, b, embedder)
+    normaliser(a)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
