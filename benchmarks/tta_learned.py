@@ -49,7 +49,7 @@ def carried(setting: Setting, other: Setting, n: int) -> tuple[np.ndarray, Weigh
     learned = other.tta(every_source(other, n), aggregation="learned", adaptive=False)
     learned.fit(other.texts, other.labels.tolist(), budget=1.0)
     tta = setting.tta(every_source(setting, n), aggregation="learned", adaptive=False)
-    tta.fit(setting.texts[:40], setting.labels[:40].tolist(), budget=1.0)
+    tta.fit(setting.texts[::10], setting.labels[::10].tolist(), budget=1.0)
     weights = learned.policy_.weights
     assert weights is not None
     decisions = list(tta.decide(setting.texts))
@@ -73,7 +73,7 @@ def report(a: Setting, b: Setting, embedder: la.Embedder) -> None:
         for setting, other in ((a, b), (b, a)):
             plain = setting.right(setting.plain).astype(float)
             tta = setting.tta(every_source(setting, n), adaptive=False)
-            tta.fit(setting.texts[:40], setting.labels[:40].tolist(), budget=1.0)
+            tta.fit(setting.texts[::10], setting.labels[::10].tolist(), budget=1.0)
             mean = setting.right(tta.predict_proba(setting.texts)).astype(float)
             learned = cross_fitted(setting, every_source(setting, n), None)
             by_other, weights = carried(setting, other, n)
@@ -88,7 +88,7 @@ def report(a: Setting, b: Setting, embedder: la.Embedder) -> None:
     for setting in (a, b):
         for source in SOURCES[:2]:
             tta = setting.tta(setting.plan(source), adaptive=False)
-            tta.fit(setting.texts[:40], setting.labels[:40].tolist(), budget=1.0)
+            tta.fit(setting.texts[::10], setting.labels[::10].tolist(), budget=1.0)
             mean = setting.right(tta.predict_proba(setting.texts)).astype(float)
             learned = cross_fitted(setting, setting.plan(source), embedder)
             print(f"| {setting.name} | {source} | {points(learned - mean)} over the mean |")

@@ -101,13 +101,15 @@ def fit(
         models.check(step, found)
     given = tta_inputs.labelled_texts(data, text=text, id=id, label=label, classifier=found)
 
-    from llmaug.classify.gate_curves import Remembered
+    from llmaug.classify.gate_curves import Remembered, RememberedModel
     from llmaug.classify.tta import TTAClassifier
 
+    remembered = {role: RememberedModel(model) for role, model in models.language.items()}
     fitted = TTAClassifier(
         Remembered(found),
         step,
-        **models.language,
+        remembered.get("lm"),
+        judge=remembered.get("judge"),
         embedder=models.embedder,
         aggregation=aggregation,
         gate=gate,
@@ -130,7 +132,7 @@ def fit(
     fitted.save(output)
     print(report)
     print_curve(report)
-    _close(report, output=output, calls=fitted.rewriter_.calls)
+    _close(report, output=output, calls=sum(model.calls for model in models.language.values()))
 
 
 def _draw(path: Path, fitted: TTAClassifier, given: LabelledTexts) -> None:

@@ -168,3 +168,18 @@ def test_evaluate_as_json():
     assert file["difference"]["interval"][0] <= gained <= file["difference"]["interval"][1]
     assert file["account"]["asked"] > 0
     assert file["holm"] == file["mcnemar"]
+
+
+def test_drawing_every_gate_asks_for_nothing_again_also_where_replies_are_cut_off():
+    import llmaug as la
+    from llmaug.backends.counted import Counted
+    from llmaug.classify.gate_curves import RememberedModel, gate_curves
+
+    cut = Counted(la.FakeBackend(lambda request: la.Reply("a good", "length", 1, 1)))
+    texts = [la.Text(text, str(number), str(number)) for number, text in enumerate(SHIFTED)]
+    labels = ["positive", "negative"] * 4
+    found = la.TTAClassifier("made", "paraphrase(n=2)", RememberedModel(cut))
+    found.fit(texts, labels, max_id_loss=1.0)
+    assert cut.calls == 16
+    assert {"settled", "entropy"} <= set(gate_curves(found, texts, labels))
+    assert cut.calls == 16
