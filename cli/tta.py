@@ -101,7 +101,8 @@ def fit(
         models.check(step, found)
     given = tta_inputs.labelled_texts(data, text=text, id=id, label=label, classifier=found)
 
-    from llmaug.classify.gate_curves import Remembered, RememberedModel
+    from llmaug.classify.gate_curves import Remembered
+    from llmaug.classify.remembered import RememberedModel
     from llmaug.classify.tta import TTAClassifier
 
     remembered = {role: RememberedModel(model) for role, model in models.language.items()}
@@ -126,7 +127,6 @@ def fit(
         except ClassifierError as error:
             raise ClassifierError(f"{data}: {error}") from None
     report = fitted.report_
-    _check_budget(report, budget)
     if plot is not None:
         _draw(plot, fitted, given)
     fitted.save(output)
@@ -153,7 +153,12 @@ def _draw(path: Path, fitted: TTAClassifier, given: LabelledTexts) -> None:
 
 def _close(report: Fitted, *, output: Path, calls: int) -> None:
     if not report.chosen.texts:
-        print("note: the gate is closed: no text is rewritten", file=sys.stderr)
+        least = min((point.calls for point in report.curve if point.texts), default=1.0)
+        print(
+            "note: the gate is closed, so that no text is rewritten; the least that opens it is a "
+            f"budget of {max(least, 1e-4):.2g}",
+            file=sys.stderr,
+        )
     print(f"{calls:,} calls of the language model", file=sys.stderr)
     print(f"written: {output}; next: llmaug tta predict {output} TEXTS -o OUT", file=sys.stderr)
     if report.failed:
@@ -176,19 +181,6 @@ def _check_shares(**shares: float | None) -> None:
         if value is not None and not 0 <= value <= 1:
             option = f"--{name.replace('_', '-')}"
             raise PlanError(f"{option} is a share from 0 to 1, e.g. 0.42, not {value:g}")
-
-
-def _check_budget(report: Fitted, budget: float | None) -> None:
-    """Raise `PlanError` for a budget that does not pay for a single text."""
-    if budget is None or report.chosen.texts:
-        return
-    opening = [point.calls for point in report.curve if point.texts]
-    if not any(calls <= budget for calls in opening) or budget <= 0:
-        least = min(opening, default=1.0)
-        raise PlanError(
-            f"--budget {budget:g} leaves the gate closed, so that no text is ever rewritten; give "
-            f"at least {max(least, 1e-4):.2g}"
-        )
 
 
 app.command("predict")(tta_predict.predict)

@@ -173,7 +173,8 @@ def test_evaluate_as_json():
 def test_drawing_every_gate_asks_for_nothing_again_also_where_replies_are_cut_off():
     import llmaug as la
     from llmaug.backends.counted import Counted
-    from llmaug.classify.gate_curves import RememberedModel, gate_curves
+    from llmaug.classify.gate_curves import gate_curves
+    from llmaug.classify.remembered import RememberedModel
 
     cut = Counted(la.FakeBackend(lambda request: la.Reply("a good", "length", 1, 1)))
     texts = [la.Text(text, str(number), str(number)) for number, text in enumerate(SHIFTED)]

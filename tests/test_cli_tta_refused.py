@@ -24,7 +24,6 @@ def here(tmp_path, monkeypatch):
     ("words", "message"),
     [
         (("fit", "dev.jsonl", *MADE, "--budget", "1.5"), "--budget is a share from 0 to 1"),
-        (("fit", "dev.jsonl", *MADE, "--budget", "0.001"), "leaves the gate closed"),
         (("fit", "dev.jsonl", *MADE, "--gate", "entropi"), "did you mean entropy"),
         (("fit", "dev.jsonl", *MADE, "--aggregation", "meen"), "did you mean mean"),
         (("fit", "dev.jsonl", *MADE, "--max-id-loss", "0"), "needs a language model .*--lm"),

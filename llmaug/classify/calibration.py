@@ -107,8 +107,9 @@ def _thresholds(scores: np.ndarray, gate: str) -> list[float]:
         finer = np.geomspace(0.5, FINEST, STEPS).tolist()
         return [math.inf, *sorted({*finer, SETTLED}, reverse=True), 0.0]
     levels = np.unique(np.quantile(scores, np.linspace(0, 1, STEPS + 1)))[::-1]
-    between = (levels[:-1] + levels[1:]) / 2
-    return [math.inf, *between.tolist(), -math.inf]
+    between = {*((levels[:-1] + levels[1:]) / 2).tolist()}
+    between |= {default_threshold(gate)} - {-math.inf}
+    return [math.inf, *sorted(between, reverse=True), -math.inf]
 
 
 def _expected(policy: Policy, original: np.ndarray, seed: int) -> np.ndarray:
@@ -122,5 +123,5 @@ def _expected(policy: Policy, original: np.ndarray, seed: int) -> np.ndarray:
 
 
 def default_threshold(gate: str) -> float:
-    """The threshold where neither a budget nor a loss was named."""
-    return SETTLED if gate == "settled" else -math.inf
+    """The threshold where neither a budget nor a loss was named: a learned gate wants a gain."""
+    return {"settled": SETTLED, "learned": 0.0}.get(gate, -math.inf)

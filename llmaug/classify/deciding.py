@@ -18,8 +18,6 @@ from llmaug.text import Text
 if TYPE_CHECKING:
     import numpy as np
 
-TOGETHER = 1024  # texts that are decided in one go
-
 
 class Seen(NamedTuple):
     """A variant that counted, and what the classifier says of it."""

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from llmaug.errors import PlanError
 from llmaug.methods.method import Method
-from llmaug.plan import Both, Step, Then, both, then
+from llmaug.plan import Both, Step, Then, both, then, walk
+from llmaug.steps.join import Join
 from llmaug.vocabulary import METHODS
 
 MOST = 1_000  # rewrites of one text
@@ -20,8 +21,11 @@ def rewrites(plan: Step) -> int:
     Each step or method counts its `n`, a method without one counts once, and a step without one
     (`keep`, `normalise`, filters) nothing, as does all that stands behind a source, such as a
     second translation. Raises `PlanError` where the number cannot be known (`stored` without `n`)
-    or is 0.
+    or is 0, and where `join` puts them together.
     """
+    for step in walk(plan):
+        if isinstance(step, Join):
+            raise PlanError(f"{plan} joins its rewrites to one text; leave {step} out")
     count = _size(plan)
     if not 0 < count <= MOST:
         raise PlanError(f"{plan} asks for {count:,} rewrites of a text; ask for 1 to {MOST:,}")

@@ -116,7 +116,11 @@ def fit_policy(
         chosen = next(point for point in points if point.threshold == threshold)
     else:
         chosen = choose(points, plain=plain, budget=budget, max_id_loss=max_id_loss)
-    return Fitted(final.at(chosen.threshold), chosen, points, plain, len(truth), rewritten, failed)
+    decided = final.at(chosen.threshold)
+    if budget is not None and budget >= 1 and max_id_loss is None:
+        decided = replace(decided, stop=0.0)  # nothing is spared, so nothing is too sure
+        chosen = chosen._replace(calls=1.0)
+    return Fitted(decided, chosen, points, plain, len(truth), rewritten, failed)
 
 
 def _rewrite(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmaug.calls import canonical
 from llmaug.classify.calibration import Point
 from llmaug.classify.fitting import LEAST_TEXTS
 from llmaug.classify.labels import Class
 from llmaug.classify.openness import KINDS
-from llmaug.request import Backend, Classifier, Reply, Request
+from llmaug.request import Classifier
 from llmaug.text import Text
 
 if TYPE_CHECKING:
@@ -39,31 +38,6 @@ class Remembered:
             self._known.update(zip(new, self.classifier.probabilities(new), strict=True))
         found = [self._known[text] for text in texts]
         return np.array(found).reshape(len(found), len(self.classes))
-
-
-class RememberedModel:
-    """A language model that is asked once for each reply, also for one that was cut off.
-
-    A reply cache holds no reply that ended at its limit of tokens, so that fitting several times
-    would ask for it each time. Holds the replies in memory. See `Backend`.
-    """
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.name, self.window, self.parameters = backend.name, backend.window, backend.parameters
-        self._known: dict[bytes, Reply] = {}
-
-    async def start(self) -> None:
-        await self.backend.start()
-
-    async def complete(self, request: Request) -> Reply:
-        asked = canonical(request)
-        if asked not in self._known:
-            self._known[asked] = await self.backend.complete(request)
-        return self._known[asked]
-
-    async def close(self) -> None:
-        await self.backend.close()
 
 
 def gate_curves(

@@ -13,6 +13,7 @@ from pathlib import Path
 from llmaug.backends import backend as backend_named
 from llmaug.backends.counted import Counted
 from llmaug.classify.first import first, rewrites, sources
+from llmaug.classify.remembered import RememberedModel
 from llmaug.errors import ReplyError, TextError
 from llmaug.outcome import Drop, Failure
 from llmaug.plan import Step
@@ -59,11 +60,12 @@ class Rewriter:
         check_plan(plan)
         self.plan, self.size = plan, rewrites(plan)
         self.sources = [_mark(str(source)) for source in sources(plan)]
-        self.models = {
+        self._counted = {
             role: Counted(backend_named(given) if isinstance(given, str) else given)
             for role, given in models.items()
             if given is not None
         }
+        self.models = {role: RememberedModel(model) for role, model in self._counted.items()}
         self.embedder, self.index, self.classifier = embedder, index, classifier
         self.seed, self.window = seed, window
         self.cache = cache if cache is not None else self._own_folder() / "replies.sqlite"
@@ -71,7 +73,7 @@ class Rewriter:
     @property
     def calls(self) -> int:
         """Requests that were sent so far; those answered from the cache are none."""
-        return sum(model.calls for model in self.models.values())
+        return sum(model.calls for model in self._counted.values())
 
     def first(self, texts: Sequence[Text], number: int) -> dict[str, Rewritten]:
         """The first `number` rewrites of each text, by its id; rows that fail say why."""

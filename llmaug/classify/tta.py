@@ -10,14 +10,15 @@ import numpy as np
 
 from llmaug.classify import aggregation as aggregations
 from llmaug.classify import openness
-from llmaug.classify.classifiers import bare, classifier, is_estimator
-from llmaug.classify.deciding import TOGETHER, Account, Deciding, Decision
+from llmaug.classify.classifiers import is_estimator
+from llmaug.classify.deciding import Account, Deciding, Decision
 from llmaug.classify.explanation import Explanation
-from llmaug.classify.fitting import HeldOut, fit_policy
+from llmaug.classify.fitting import fit_policy
+from llmaug.classify.given_texts import as_texts, together
 from llmaug.classify.labels import Class, class_numbers, plain_label
 from llmaug.classify.rewriter import Rewriter
-from llmaug.classify.training_folds import trained
-from llmaug.errors import ClassifierError, MissingExtra, PlanError, TextError
+from llmaug.classify.training_folds import held_out_of
+from llmaug.errors import ClassifierError, MissingExtra, PlanError
 from llmaug.plan import Step
 from llmaug.request import Backend, Classifier, Embedder, Retriever
 from llmaug.text import Text
@@ -25,7 +26,6 @@ from llmaug.vocabulary import parse
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, clone
-    from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     raise MissingExtra("scikit-learn", "classify") from None
@@ -125,7 +125,14 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ClassifierError(
                 f"the labels {seen}; a gate is set on texts of two or more classes"
             )
-        held_out = self._held_out(given, answers)
+        self.classifier_, held_out = held_out_of(
+            self.classifier,
+            given,
+            answers,
+            classes=self.classes,
+            outputs=self.outputs,
+            seed=self.seed,
+        )
         self.classes_ = np.array(self.classifier_.classes)
         self.rewriter_ = self._rewriter()
         self.report_ = fit_policy(
@@ -235,20 +242,6 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if value is not None and not (number and 0 <= value <= 1):
                 raise PlanError(f"{name} must be a share from 0 to 1, not {value!r}")
 
-    def _held_out(self, texts: list[Text], labels: list[Class]) -> list[HeldOut]:
-        """Classifiers and the texts that they were not trained on; sets `classifier_`."""
-        source = self.classifier
-        if is_estimator(source) and not isinstance(source, Classifier) and not _is_fitted(source):
-            self.classifier_, parts = trained(source, texts, labels, seed=self.seed)
-            return parts
-        if callable(source) and not is_estimator(source) and not isinstance(source, Classifier):
-            function = bare(source, outputs=self.outputs)
-            classes = self.classes if self.classes is not None else sorted(set(labels), key=_order)
-            self.classifier_ = function.of_classes(classes)
-        else:
-            self.classifier_ = classifier(source, classes=self.classes, embedder=None)
-        return [HeldOut(np.arange(len(texts)), self.classifier_)]
-
     def _rewriter(self) -> Rewriter:
         return Rewriter(
             parse(self.plan),
@@ -260,41 +253,3 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
             window=self.window,
         )
-
-
-def as_texts(texts: Iterable[str | Text]) -> list[Text]:
-    """The texts with their ids, or numbered from 0; `TextError` for anything else."""
-    return [text for some in together(texts) for text in some]
-
-
-def together(texts: Iterable[str | Text]) -> Iterator[list[Text]]:
-    """The same, so many at a time as are decided in one go."""
-    if isinstance(texts, str | Text):
-        raise TextError("texts must be a list; for one text write [text]")
-    some: list[Text] = []
-    for number, text in enumerate(texts):
-        if isinstance(text, str):
-            text = Text(str(text), str(number), str(number))
-        elif not isinstance(text, Text):
-            raise TextError(f"text {number} is a {type(text).__name__}, not a string or a Text")
-        some.append(text)
-        if len(some) == TOGETHER:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
-def _is_fitted(estimator: Any) -> bool:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    # Estimators of others have the manners of scikit-learn, not always all that it looks for.
-    except (AttributeError, TypeError):
-        return hasattr(estimator, "classes_")
-    return True
-
-
-def _order(label: Class) -> tuple[bool, Class]:
-    return isinstance(label, str), label
