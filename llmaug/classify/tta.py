@@ -56,8 +56,8 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     rewriting fails or of which no rewrite is left is decided as it is, and counted. After
     O'Brien et al. 2024, LLM-TTA (arXiv 2402.08225).
 
-    After `fit`: `classes_`, `policy_`, `report_` (what the gate costs and brings, with its
-    curve), `classifier_`; after `predict`: `account_` (calls, drops, failures).
+    After `fit`: `classes_`, `policy_`, `report_` (with the curve of the gate), `classifier_`;
+    after `predict`: `account_` (calls, drops, failures).
     """
 
     def __init__(
