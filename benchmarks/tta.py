@@ -90,6 +90,16 @@ def aggregations(setting: Setting) -> None:
         show(source, *(f"{100 * gain:+.2f}" for gain in gains))
 
 
+def fixed(setting: Setting) -> None:
+    """The plain mean with the same number of rewrites for every text."""
+    plain = setting.right(setting.plain)
+    print(f"\n## {setting.name}: mean of the text and k rewrites of every text, points")
+    show("source", *(f"k={k}, {k / K:.0%} of calls" for k in range(1, K + 1)))
+    for source in SOURCES[:2]:
+        gains = [whole(setting, setting.plan(source, n=k)).mean() for k in range(1, K + 1)]
+        show(source, *(f"{100 * (gain - plain.mean()):+.2f}" for gain in gains))
+
+
 def gates(setting: Setting, plot: Path | None) -> None:
     """Gain kept against calls: thresholds set on held-out in-domain texts, without rewrites."""
     plain = setting.right(setting.plain)
@@ -201,6 +211,7 @@ def main() -> None:
     for setting in (a, b):
         sources(setting)
         aggregations(setting)
+        fixed(setting)
     gates(a, given.plot)
     tta_learned.report(a, b, embedder)
     normaliser(a)
