@@ -31,8 +31,8 @@ class Explanation:
         if one.normalised:
             lines.append(f"read without its noise: {_short(one.normalised)}")
         if not one.opened:
-            why = "open no more once normalised" if one.normalised else "settled"
-            lines.append(f"not rewritten: the gate {self.policy.gate} holds it for {why}")
+            why = ", normalised," if one.normalised else ""
+            lines.append(f"not rewritten: the gate {self.policy.gate}{why} is not open for it")
         lines += [
             f"{self._said(seen.probabilities)}  {seen.text.made_by}: {_short(seen.text.text)}"
             for seen in one.variants

@@ -192,18 +192,16 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         embedder: Embedder,
         regularisation: float = 1.0,
     ) -> SmallClassifier:
-        """The small classifier, trained on the answers to unlabelled texts.
+        """The small classifier, trained on the answers to unlabelled texts as soft labels.
 
-        It keeps what test-time augmentation gains on texts like these, at the price of one
-        embedding each. The answers are soft labels (Hinton et al. 2015, arXiv 1503.02531).
+        So that what rewriting gains costs nothing later (Hinton et al. 2015, arXiv 1503.02531).
         """
         from llmaug.classify.small import train
 
         given = as_texts(texts)
-        answers = self.predict_proba(given)
         return train(
             [text.text for text in given],
-            answers,
+            self.predict_proba(given),
             embedder=embedder,
             regularisation=regularisation,
             seed=self.seed,
