@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmaug.classify.deciding import Account, Decision
+from llmaug.classify.account import Account
+from llmaug.classify.deciding import Decision
 from llmaug.classify.given_texts import TOGETHER
 from llmaug.cli import tta_inputs
 from llmaug.cli.stages import Stages

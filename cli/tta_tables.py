@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,9 @@ from llmaug.cli.evaluation_tables import printable
 from llmaug.significance import holm
 
 if TYPE_CHECKING:
+    from llmaug.classify.account import Account
     from llmaug.classify.calibration import Point
     from llmaug.classify.comparison import Comparison
-    from llmaug.classify.deciding import Account
     from llmaug.classify.evaluation import Evaluation
     from llmaug.classify.fitting import Fitted
     from llmaug.classify.tta import TTAClassifier
@@ -113,7 +112,10 @@ def as_json(fitted: TTAClassifier, made: Mapping[Path, Evaluated]) -> str:
             }
         row["difference"] = {"accuracy": found.difference, "interval": list(found.interval)}
         row |= {"mcnemar": found.p, "holm": p, "fixed": found.fixed, "broken": found.broken}
-        row["account"] = dataclasses.asdict(account)
+        # Not by asdict, which makes a Counter count its own items.
+        row["account"] = {
+            k: dict(v) if isinstance(v, dict) else v for k, v in vars(account).items()
+        }
         row["asked_share"] = account.asked / account.possible if account.possible else 0.0
         row["unknown"] = [{"label": label, "texts": n} for label, n in found.before.unknown.items()]
         files.append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +41,7 @@ def augment(
     index: Retriever | None = None,
     failed: list[Failure] | None = None,
     dropped: list[Drop] | None = None,
+    noticed: Counter[str] | None = None,
 ) -> Iterator[Text]:
     """The variants of each text, in the order of the texts, while later ones are being made.
 
@@ -50,7 +52,8 @@ def augment(
 
     Rows that fail are added to `failed`; without that list, `RowsFailed` is raised after the
     last variant. Errors that no row could escape (wrong key, unknown model) are raised at once.
-    Variants that a step dropped are added to `dropped`, each with the reason.
+    Variants that a step dropped are added to `dropped`, each with the reason, and what steps
+    noticed of the texts is counted in `noticed` once the last variant is there.
     """
     if isinstance(texts, str):
         raise TextError("texts must be a list of strings; for one text write [text]")
@@ -79,7 +82,7 @@ def augment(
     for backend in backends.values():
         if backend not in ours:
             keep_open(backend)
-    return _Stream(engine, _numbered(texts), ours=ours).texts(failed, dropped)
+    return _Stream(engine, _numbered(texts), ours=ours).texts(failed, dropped, noticed)
 
 
 def _numbered(texts: Iterable[str | Text] | TextFile) -> Iterator[Row]:
@@ -107,7 +110,12 @@ class _Stream:
         # Rows are pulled in a thread: getting one may wait for a disk, or for another `augment`.
         self.puller = ThreadPoolExecutor(1, thread_name_prefix="llmaug rows")
 
-    def texts(self, failed: list[Failure] | None, dropped: list[Drop] | None) -> Iterator[Text]:
+    def texts(
+        self,
+        failed: list[Failure] | None,
+        dropped: list[Drop] | None,
+        noticed: Counter[str] | None,
+    ) -> Iterator[Text]:
         failures: list[Failure] = [] if failed is None else failed
         before = len(failures)
         loop = event_loop()
@@ -133,6 +141,8 @@ class _Stream:
             while not self.ended.wait(0.1) and self.begun and loop.is_running():
                 pass
             self.puller.shutdown(wait=False, cancel_futures=True)
+        if noticed is not None:
+            noticed.update(self.engine.tally.events)
         if failed is None and failures:
             first = failures[0]
             raise RowsFailed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 
 import numpy as np
@@ -19,6 +20,7 @@ from toy_classifier import (
 )
 
 import llmaug as la
+from llmaug.errors import TextError
 from llmaug.text import Text
 
 TEXTS = examples(60, seed=9)[0]
@@ -146,7 +148,7 @@ def test_the_normaliser_comes_before_the_language_model():
     assert next(plain.decide(texts)).opened
     said = str(cascade.explain(texts[0])).splitlines()
     assert said[1] == "read without its noise: film great great"
-    assert said[2].startswith("not rewritten: the gate settled holds it for open no more")
+    assert said[2] == "not rewritten: the gate settled, normalised, is not open for it"
 
 
 def test_explain_says_what_happened():
@@ -156,7 +158,7 @@ def test_explain_says_what_happened():
     assert all("paraphrase(" in line for line in said[1:5])
     assert said[5].endswith("the answer, by mean; 4 of 4 rewrites asked for, 4 calls sent")
     settled = str(fitted(rewriting(noise), budget=0).explain("good"))
-    assert "not rewritten: the gate settled holds it for settled" in settled
+    assert "not rewritten: the gate settled is not open for it" in settled
 
 
 def test_it_works_inside_a_running_event_loop():
@@ -174,3 +176,28 @@ def test_the_student_learns_from_the_answers():
     answers = one.predict_proba(texts).argmax(axis=1)
     assert student.classes == ("neg", "pos")
     assert (said == answers).mean() > 0.7
+
+
+def test_a_copy_outlives_what_it_was_copied_from():
+    one = fitted(plan="keep() + edit('typo', n=2)", budget=1)
+    answers = one.predict_proba(["film good", "film bad"])
+    twin = copy.deepcopy(one)
+    del one
+    assert np.array_equal(twin.predict_proba(["film good", "film bad"]), answers)
+
+
+def test_strings_have_no_ids_for_stored_rewrites(tmp_path):
+    file = stored_file(tmp_path / "s.jsonl", {"0": ["awful"]})
+    one = fitted(plan=f"keep() + stored({str(file)!r}, n=1)", budget=1)
+    with pytest.raises(TextError, match="a string has none"):
+        one.predict(["film good"])
+
+
+def test_texts_of_the_exemplar_file_are_noticed(tmp_path):
+    file = tmp_path / "examples.txt"
+    file.write_text("film good\nfilm bad\nfilm fine\n")
+    one = fitted(rewriting(noise), plan=f"keep() + icr(examples={str(file)!r}, k=2, n=2)", budget=1)
+    one.predict(["film good", "something else"])
+    (noticed,) = one.account_.noticed.items()
+    assert noticed == (f"texts that stand in the exemplar file {file}", 1)
+    assert str(file) in str(one.account_)

@@ -29,6 +29,7 @@ from llmaug.classify.calibration import Point, choose
 from llmaug.classify.settled import SETTLED
 from llmaug.classify.tta import TTAClassifier
 from llmaug.errors import RequestRefused
+from llmaug.text import Text
 
 TEXTS, LABELS = examples(60)
 GATES = [gate for gate in openness.KINDS if gate != "learned"]
@@ -234,7 +235,8 @@ def test_logits_with_their_name():
 
 def test_accuracies_of_the_curve_are_of_texts_not_learned_from(tmp_path):
     # Labels by chance, and many sources: what fits them by heart is worth nothing elsewhere.
-    draw, names, texts = np.random.default_rng(1), range(8), examples(40)[0]
+    draw, names = np.random.default_rng(1), range(8)
+    texts = [Text(text, str(row), str(row)) for row, text in enumerate(examples(40)[0])]
     labels = np.where(draw.random(40) < 0.5, "neg", "pos").tolist()
     plan = "keep()"
     for name in names:

@@ -14,10 +14,10 @@ chances = toy().probabilities
 
 
 REPLIES = {
-    "unchanged": (lambda text, seed: text, False),
+    "unchanged": (lambda text, seed: text, True),
     "empty": (lambda text, seed: "", True),
     "refusal": (lambda text, seed: "I'm sorry, but I can't help with that.", True),
-    "3,000 words": (lambda text, seed: "bad " * 3000, False),
+    "3,000 words": (lambda text, seed: "bad " * 3000, True),
 }
 
 
@@ -30,8 +30,6 @@ def test_odd_replies(name, plan):
     assert np.allclose(answers.sum(axis=1), 1)
     assert one.account_.asked == 3 * len(TEXTS)
     assert (one.account_.fell_back == len(TEXTS)) == falls_back
-    if name == "unchanged":
-        assert np.allclose(answers, chances(TEXTS))
     if falls_back:
         assert np.array_equal(answers, chances(TEXTS))
 

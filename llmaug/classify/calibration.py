@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.classify.policy import Policy, play
 from llmaug.classify.settled import SETTLED, expected_calls
 from llmaug.classify.votes import Votes
+from llmaug.errors import PlanError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,36 +42,51 @@ class Part(NamedTuple):
     policy: Policy
 
 
-def curve(
-    parts: Sequence[Part],
-    votes: Votes,
-    texts: Sequence[str],
-    *,
-    truth: np.ndarray,
-    rewritten: bool,
-    seed: int,
-) -> list[Point]:
+class Tried(NamedTuple):
+    """Labelled texts that thresholds are tried on.
+
+    `raw` is what the classifier says of the `texts`; `votes` are of those that are `read` in
+    place of open ones, which are the same or normalised. `truth` are class numbers, and
+    `rewritten` says whether the votes hold rewrites.
+    """
+
+    votes: Votes
+    raw: np.ndarray
+    texts: Sequence[str]
+    read: Sequence[str]
+    truth: np.ndarray
+    rewritten: bool
+    seed: int
+
+
+def curve(parts: Sequence[Part], tried: Tried) -> list[Point]:
     """What each threshold costs and brings, from a closed gate to an open one."""
     import numpy as np
 
-    scores = np.zeros(len(truth))
-    for part in parts:
-        here = [texts[row] for row in part.rows]
-        scores[part.rows] = part.policy.openness(votes.original[part.rows], here)
-    mistaken = votes.original.argmax(axis=1) != truth
+    votes, raw, truth, rewritten = tried.votes, tried.raw, tried.truth, tried.rewritten
+    scores, again = np.zeros(len(truth)), np.zeros(len(truth))
+    for rows, policy in parts:
+        scores[rows] = policy.openness(raw[rows], [tried.texts[row] for row in rows])
+        again[rows] = policy.openness(votes.original[rows], [tried.read[row] for row in rows])
+    blank = np.array([not text.strip() for text in tried.texts], dtype=bool)
+    scores[blank] = -math.inf
+    mistaken = raw.argmax(axis=1) != truth
     size = parts[0].policy.size
     found = []
-    for threshold in _thresholds(scores, parts[0].policy.gate):
-        opened = scores >= threshold
+    for threshold in _thresholds(scores[~blank], parts[0].policy.gate):
+        read = (scores >= threshold) & ~blank  # normalised, if that is wanted
+        opened = read & (again >= threshold)
+        original = np.where(read[:, None], votes.original, raw)
+        seen = replace(votes, original=original)
         asked, right = np.zeros(len(truth)), np.full(len(truth), math.nan)
         for rows, policy in parts:
             there = policy.at(threshold)
             if rewritten:
-                played = play(there, votes.of_rows(rows), opened[rows])
+                played = play(there, seen.of_rows(rows), opened[rows])
                 asked[rows] = played.asked
                 right[rows] = played.answers.argmax(axis=1) == truth[rows]
             else:
-                asked[rows] = opened[rows] * _expected(there, votes.original[rows], seed)
+                asked[rows] = opened[rows] * _expected(there, votes.original[rows], tried.seed)
         found.append(
             Point(
                 float(threshold),
@@ -125,3 +143,10 @@ def _expected(policy: Policy, original: np.ndarray, seed: int) -> np.ndarray:
 def default_threshold(gate: str) -> float:
     """The threshold where neither a budget nor a loss was named: a learned gate wants a gain."""
     return {"settled": SETTLED, "learned": 0.0}.get(gate, -math.inf)
+
+
+def check_share(name: str, value: float | None) -> None:
+    """Raise `PlanError` for a limit that is no share from 0 to 1."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if value is not None and not (number and 0 <= value <= 1):
+        raise PlanError(f"{name} must be a share from 0 to 1, not {value!r}")

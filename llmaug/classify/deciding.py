@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.classify.policy import Policy, play
 from llmaug.classify.rewriter import Rewriter, Rewritten
+from llmaug.classify.usable import no_rewrite, without_noise
 from llmaug.classify.votes import Votes
+from llmaug.errors import TextError
 from llmaug.outcome import Drop
 from llmaug.request import Classifier
-from llmaug.steps.normalise import normalised
 from llmaug.text import Text
 
 if TYPE_CHECKING:
@@ -51,51 +52,6 @@ class Decision:
         return self.asked > 0 and not self.variants
 
 
-@dataclass
-class Account:
-    """What deciding on texts came to; `asked` rewrites in `calls` requests that were sent."""
-
-    texts: int = 0
-    opened: int = 0
-    normalised: int = 0
-    asked: int = 0
-    possible: int = 0
-    calls: int = 0
-    fell_back: int = 0
-    failed: int = 0
-    changed: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
-
-    def add(self, decision: Decision, size: int) -> None:
-        self.texts += 1
-        self.opened += decision.opened
-        self.normalised += bool(decision.normalised)
-        self.asked += decision.asked
-        self.possible += size
-        self.fell_back += decision.fell_back
-        self.failed += bool(decision.failure)
-        self.changed += int(decision.plain.argmax() != decision.probabilities.argmax())
-        self.drops.update(drop.reason for drop in decision.drops)
-
-    def __str__(self) -> str:
-        share = self.asked / self.possible if self.possible else 0.0
-        said = (
-            f"{self.texts:,} texts: {self.opened:,} rewritten, {self.asked:,} rewrites asked for "
-            f"({share:.0%} of {self.possible:,}), {self.calls:,} calls of the language model, "
-            f"{self.changed:,} decisions changed"
-        )
-        for count, what in (
-            (self.normalised, "normalised"),
-            (self.fell_back, "without a usable rewrite, decided as they are"),
-            (self.failed, "whose rewriting failed"),
-        ):
-            said += f", {count:,} {what}" if count else ""
-        if self.drops:
-            reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.drops.most_common(5))
-            said += f"; dropped: {reasons}"
-        return said
-
-
 class Deciding:
     """A classifier, a rewriter and a policy at work on batches of texts."""
 
@@ -104,10 +60,12 @@ class Deciding:
     ) -> None:
         self.classifier, self.rewriter = classifier, rewriter
         self.policy, self.normalise = policy, normalise
+        self.noticed: Counter[str] = Counter()  # what steps noticed of the last texts
 
     def decide(self, texts: Sequence[Text]) -> list[Decision]:
         """The decision on each text, in order; the texts have different ids."""
-
+        if len({text.id for text in texts}) < len(texts):
+            raise TextError("two texts have the same id; give each its own")
         plain = self.classifier.probabilities([text.text for text in texts])
         found = [Decision(text, row, row) for text, row in zip(texts, plain, strict=True)]
         opened = self.opened(plain, texts)
@@ -122,8 +80,10 @@ class Deciding:
             decision.probabilities = played.answers[row]
             decision.opened, decision.asked = bool(opened[row]), int(played.asked[row])
             decision.variants = recorder.seen.get(row, [])
-            decision.drops = recorder.last[row].drops if row in recorder.last else []
+            if row in recorder.last:
+                decision.drops = recorder.last[row].drops + recorder.drops[row]
             decision.failure = recorder.failures.get(row, "")
+        self.noticed = recorder.noticed
         return found
 
     def opened(self, chances: np.ndarray, texts: Sequence[Text]) -> np.ndarray:
@@ -142,8 +102,8 @@ class Deciding:
 
         rows = []
         for row in np.flatnonzero(opened):
-            cleaned = normalised(read[row].text)
-            if cleaned.strip() and cleaned.split() != read[row].text.split():
+            cleaned = without_noise(read[row].text)
+            if cleaned != read[row].text:
                 rows.append(row)
                 found[row].normalised = cleaned
                 read[row] = replace(read[row], text=cleaned)
@@ -173,6 +133,8 @@ class Recorder:
         self.seen: dict[int, list[Seen]] = {}
         self.last: dict[int, Rewritten] = {}
         self.failures: dict[int, str] = {}
+        self.drops: dict[int, list[Drop]] = {}  # rewrites that the plan let through
+        self.noticed: Counter[str] = Counter()
 
     def more(self, rows: np.ndarray, number: int) -> np.ndarray:
         """Add what is new among the first `number` rewrites of the texts in those rows.
@@ -182,6 +144,8 @@ class Recorder:
         import numpy as np
 
         found = self.rewriter.first([self.texts[row] for row in rows], number)
+        # A step says the same of a text in each round, so the rounds are not added up.
+        self.noticed |= self.rewriter.noticed
         new: list[tuple[int, Text, int]] = []
         for row in rows.tolist():
             self.last[row] = made = found[self.texts[row].id]
@@ -189,8 +153,11 @@ class Recorder:
             if made.failure:
                 self.failures[row] = made.failure
             known = Counter(one.text.text for one in self.seen.get(row, []))
+            self.drops[row] = []
             for text, source in made.variants:
-                if known[text.text]:
+                if reason := no_rewrite(text.text, of=self.texts[row].text):
+                    self.drops[row].append(Drop(text, reason))
+                elif known[text.text]:
                     known[text.text] -= 1
                 else:
                     new.append((row, text, source))

@@ -39,7 +39,7 @@ class Explanation:
         ]
         lines += [f"dropped, {drop.reason}: {_short(drop.text.text)}" for drop in one.drops]
         if one.failure:
-            lines.append(f"rewriting failed: {one.failure}")
+            lines.append(f"rewriting failed: {_short(one.failure)}")
         if one.fell_back:
             lines.append("no rewrite is left, so the text is decided as it is")
         lines.append(
@@ -50,9 +50,11 @@ class Explanation:
 
     def _said(self, chances: np.ndarray) -> str:
         best = int(chances.argmax())
-        return f"{self.classes[best]} {chances[best]:.3f}"
+        return f"{_short(str(self.classes[best]))} {chances[best]:.3f}"
 
 
 def _short(text: str) -> str:
     flat = " ".join(text.split())
+    # A text of strangers must not steer the terminal.
+    flat = "".join(one if one.isprintable() else "\ufffd" for one in flat)
     return flat if len(flat) <= SHOWN else flat[:SHOWN] + "…"

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.classify import learned_weights, openness
-from llmaug.classify.calibration import Part, Point, choose, curve, default_threshold
+from llmaug.classify.calibration import (
+    Part,
+    Point,
+    Tried,
+    choose,
+    curve,
+    default_threshold,
+)
 from llmaug.classify.deciding import Recorder
 from llmaug.classify.policy import Policy
 from llmaug.classify.rewriter import Rewriter
 from llmaug.classify.settled import Spread, spread_between_texts, spread_of
+from llmaug.classify.usable import without_noise
 from llmaug.classify.votes import Votes
 from llmaug.errors import ClassifierError
+from llmaug.plan import walk
 from llmaug.request import Classifier
 from llmaug.text import Text
 
@@ -49,11 +59,13 @@ class Fitted:
     failed: int = 0
 
     def __str__(self) -> str:
+        opened = self.chosen.mistakes
+        mistakes = "" if math.isnan(opened) else f" and {opened:.0%} of the classifier's mistakes"
         how = "counted on" if self.rewritten else "expected from"
         said = (
             f"gate {self.policy.gate} at {self.policy.threshold:.4g}: opens "
-            f"{self.chosen.texts:.0%} of texts and {self.chosen.mistakes:.0%} of the classifier's "
-            f"mistakes, {self.chosen.calls:.0%} of all calls ({how} {self.texts:,} texts)"
+            f"{self.chosen.texts:.0%} of texts{mistakes}, and asks for {self.chosen.calls:.0%} "
+            f"of all rewrites ({how} {self.texts:,} texts)"
         )
         if self.rewritten:
             said += f"; accuracy {self.chosen.accuracy:.4f}, without rewrites {self.plain:.4f}"
@@ -71,6 +83,7 @@ def fit_policy(
     gate: str,
     aggregation: str,
     adaptive: bool,
+    normalise: bool,
     budget: float | None,
     max_id_loss: float | None,
     seed: int,
@@ -89,13 +102,20 @@ def fit_policy(
             f"{len(truth)} texts are too few to learn from; give at least {LEAST_TEXTS}, or "
             "choose another gate and aggregation"
         )
-    original = np.zeros((len(truth), len(held_out[0].classifier.classes)))
-    for rows, classifier in held_out:
-        original[rows] = classifier.probabilities([texts[row].text for row in rows])
-    votes, failed = Votes.of(original), 0
+    raw = _classified(held_out, texts)
+    read = [replace(text, text=without_noise(text.text)) for text in texts] if normalise else texts
+    votes, failed = Votes.of(_classified(held_out, read) if normalise else raw), 0
     rewritten = learns or max_id_loss is not None
+    if rewritten and len(held_out) > 1 and any("classifier" in s.uses for s in walk(rewriter.plan)):
+        raise ClassifierError(
+            f"{rewriter.plan} asks the classifier, which is trained on these very texts; train it "
+            "first and fit on other texts"
+        )
     if rewritten:
-        failed = _rewrite(votes, held_out, texts, rewriter=rewriter)
+        failures = _rewrite(votes, held_out, read, rewriter=rewriter)
+        failed = len(failures)
+        if failed and not votes.seen().any():
+            raise ClassifierError(f"no text could be rewritten; the first: {failures[0]}")
     policy = Policy(
         rewriter.size,
         _spread(votes),
@@ -103,14 +123,15 @@ def fit_policy(
         aggregation=aggregation,
         adaptive=adaptive,
     )
-    written = [text.text for text in texts]
+    written = [text.text for text in read]
     sources = len(rewriter.sources)
     final = _learned(policy, votes, written, truth=truth, sources=sources, seed=seed)
     parts = [Part(np.arange(len(truth)), final)]
     if learns:
         parts = _cross_fitted(policy, votes, written, truth=truth, sources=sources, seed=seed)
-    points = curve(parts, votes, written, truth=truth, rewritten=rewritten, seed=seed)
-    plain = float((original.argmax(axis=1) == truth).mean())
+    tried = Tried(votes, raw, [text.text for text in texts], written, truth, rewritten, seed)
+    points = curve(parts, tried)
+    plain = float((raw.argmax(axis=1) == truth).mean())
     if budget is None and max_id_loss is None:
         threshold = default_threshold(gate)
         chosen = next(point for point in points if point.threshold == threshold)
@@ -118,15 +139,27 @@ def fit_policy(
         chosen = choose(points, plain=plain, budget=budget, max_id_loss=max_id_loss)
     decided = final.at(chosen.threshold)
     if budget is not None and budget >= 1 and max_id_loss is None:
-        decided = replace(decided, stop=0.0)  # nothing is spared, so nothing is too sure
-        chosen = chosen._replace(calls=1.0)
+        # Nothing is spared, so no decision is too sure.
+        parts = [part._replace(policy=replace(part.policy, stop=0.0)) for part in parts]
+        chosen = curve(parts, tried)[-1]
+        decided = replace(final, stop=0.0).at(chosen.threshold)
     return Fitted(decided, chosen, points, plain, len(truth), rewritten, failed)
+
+
+def _classified(held_out: Sequence[HeldOut], texts: Sequence[Text]) -> np.ndarray:
+    """(n, classes): each text by a classifier that was not trained on it."""
+    import numpy as np
+
+    found = np.zeros((len(texts), len(held_out[0].classifier.classes)))
+    for rows, classifier in held_out:
+        found[rows] = classifier.probabilities([texts[row].text for row in rows])
+    return found
 
 
 def _rewrite(
     votes: Votes, held_out: Sequence[HeldOut], texts: Sequence[Text], *, rewriter: Rewriter
-) -> int:
-    """Add all rewrites of all texts to the votes, one number after another; how many failed."""
+) -> list[str]:
+    """Add all rewrites of all texts to the votes; why some texts have none."""
     import numpy as np
 
     of_row = {int(row): part.classifier for part in held_out for row in part.rows}
@@ -145,7 +178,7 @@ def _rewrite(
     there = np.array([row for row, text in enumerate(texts) if text.text.strip()], dtype=int)
     for number in range(1, rewriter.size + 1):
         there = np.setdiff1d(there, recorder.more(there, number))
-    return len(recorder.failures)
+    return list(recorder.failures.values())
 
 
 def _spread(votes: Votes) -> Spread:

@@ -57,7 +57,9 @@ def gate_curves(
         if gate == fitted.gate:
             curves[gate] = report.curve
         elif gate != "learned" or (report.rewritten and len(texts) >= LEAST_TEXTS):
-            like = TTAClassifier(**{**fitted.get_params(deep=False), "gate": gate})
+            like = TTAClassifier(
+                **{**fitted.get_params(deep=False), "gate": gate, "cache": fitted.rewriter_.cache}
+            )
             # A loss that nothing exceeds: the texts are rewritten, and no gate is left out.
             like.fit(texts, labels, max_id_loss=1.0 if report.rewritten else None)
             curves[gate] = like.report_.curve

@@ -21,7 +21,8 @@ class Policy:
 
     A text is rewritten where its openness is at least `threshold`. With `adaptive` rewrites are
     asked for one at a time, and no more once the chance that those left change the decision is
-    below `stop`.
+    below `stop`. That chance is of the plain mean, so with another aggregation a few more decisions
+    than it says would still have changed.
     """
 
     size: int

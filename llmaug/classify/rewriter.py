@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class Rewriter:
         self.models = {role: RememberedModel(model) for role, model in self._counted.items()}
         self.embedder, self.index, self.classifier = embedder, index, classifier
         self.seed, self.window = seed, window
+        self.noticed: Counter[str] = Counter()  # what steps noticed of the last texts
         self.cache = cache if cache is not None else self._own_folder() / "replies.sqlite"
 
     @property
@@ -80,6 +82,7 @@ class Rewriter:
         found = {text.id: Rewritten() for text in texts}
         if len(found) < len(texts):
             raise TextError("two texts have the same id; give each its own")
+        self.noticed = Counter[str]()
         failed: list[Failure] = []
         dropped: list[Drop] = []
         for text in augment(
@@ -95,6 +98,7 @@ class Rewriter:
             index=self.index,
             failed=failed,
             dropped=dropped,
+            noticed=self.noticed,
         ):
             if text.made_by:
                 found[text.root].variants.append((text, self.source(text.made_by)))

@@ -55,6 +55,11 @@ class SmallClassifier:
         """The probabilities for texts whose vectors are known already."""
         import numpy as np
 
+        if vectors.shape[1] != self.weight.shape[1]:
+            raise ClassifierError(
+                f"{self.name} has weights for vectors of {self.weight.shape[1]} dimensions, and "
+                f"{self.embedder.name} makes {vectors.shape[1]}; train it again"
+            )
         # Not by BLAS, whose sums for one row depend on how many others there are.
         logits = np.einsum("nd,cd->nc", vectors.astype(np.float64), self.weight) + self.bias
         return checked(

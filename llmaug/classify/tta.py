@@ -10,15 +10,18 @@ import numpy as np
 
 from llmaug.classify import aggregation as aggregations
 from llmaug.classify import openness
+from llmaug.classify.account import Account
+from llmaug.classify.calibration import check_share
 from llmaug.classify.classifiers import is_estimator
-from llmaug.classify.deciding import Account, Deciding, Decision
+from llmaug.classify.deciding import Deciding, Decision
 from llmaug.classify.explanation import Explanation
 from llmaug.classify.fitting import fit_policy
-from llmaug.classify.given_texts import as_texts, together
+from llmaug.classify.given_texts import as_texts, looks_up_ids, together
 from llmaug.classify.labels import Class, class_numbers, plain_label
+from llmaug.classify.probabilities import check_outputs
 from llmaug.classify.rewriter import Rewriter
 from llmaug.classify.training_folds import held_out_of
-from llmaug.errors import ClassifierError, MissingExtra, PlanError
+from llmaug.errors import ClassifierError, MissingExtra
 from llmaug.plan import Step
 from llmaug.request import Backend, Classifier, Embedder, Retriever
 from llmaug.text import Text
@@ -39,9 +42,9 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `classifier` is a function from a list of texts to probabilities (n, classes), a scikit-learn
     estimator or pipeline (one that is not fitted is trained by `fit`), a folder, or a `Classifier`.
-    `plan` makes the rewrites; the text itself always counts. `lm` and `judge` are backends or
-    their specs. `classes` names the columns of a function; without it they are the labels that
-    `fit` sees, sorted. `outputs` is "logits" where it gives those.
+    `plan` makes the rewrites; the text itself, or what `normalise` made of it, counts too. `lm` and
+    `judge` are backends or their specs. `classes` names the columns of a function; without it they
+    are the labels that `fit` sees, sorted. `outputs` is "logits" where it gives those.
 
     - `gate` says how open a decision is: settled, entropy, margin, max_probability or learned.
       `fit` sets the threshold.
@@ -86,6 +89,12 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes, self.outputs = classes, outputs
         self.cache, self.seed, self.window = cache, seed, window
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Replies of another object's temporary folder are gone when that object is.
+        state = dict(super().__getstate__())
+        state.pop("rewriter_", None)
+        return state
+
     def __sklearn_clone__(self) -> TTAClassifier:
         # Models and caches are shared: a copy of a loaded language model is of no use.
         parameters = self.get_params(deep=False)
@@ -116,7 +125,8 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gate is set on its cross-validated answers. Raises `ClassifierError`.
         """
         self._check(budget, max_id_loss)
-        given = as_texts(texts)
+        rewrites = max_id_loss is not None or "learned" in (self.gate, self.aggregation)
+        given = as_texts(texts, with_ids=rewrites and looks_up_ids(parse(self.plan)))
         answers = [plain_label(label) for label in labels]
         if len(answers) != len(given):
             raise ClassifierError(f"{len(given):,} texts and {len(answers):,} labels")
@@ -143,6 +153,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             gate=self.gate,
             aggregation=self.aggregation,
             adaptive=self.adaptive,
+            normalise=self.normalise,
             budget=budget,
             max_id_loss=max_id_loss,
             seed=self.seed,
@@ -168,15 +179,20 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Iterator[Decision]:
         """The decisions with all that led to them, in order, while later ones are being made."""
         check_is_fitted(self, "policy_")
+        if not hasattr(self, "rewriter_"):
+            self.rewriter_ = self._rewriter()  # a copy has none of its own yet
+        rewriter = self.rewriter_
         deciding = Deciding(
-            self.classifier_, self.rewriter_, policy=self.policy_, normalise=self.normalise
+            self.classifier_, rewriter, policy=self.policy_, normalise=self.normalise
         )
         self.account_ = account = Account()
-        before = self.rewriter_.calls
-        for some in together(texts):
-            for decision in deciding.decide(some):
+        before = rewriter.calls
+        for some in together(texts, with_ids=looks_up_ids(rewriter.plan)):
+            decisions = deciding.decide(some)
+            account.noticed.update(deciding.noticed)
+            for decision in decisions:
                 account.add(decision, self.policy_.size)
-                account.calls = self.rewriter_.calls - before
+                account.calls = rewriter.calls - before
                 yield decision
             progress(account)
 
@@ -196,17 +212,9 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         So that what rewriting gains costs nothing later (Hinton et al. 2015, arXiv 1503.02531).
         """
-        from llmaug.classify.small import train
+        from llmaug.classify.distillation import distil
 
-        given = as_texts(texts)
-        return train(
-            [text.text for text in given],
-            self.predict_proba(given),
-            embedder=embedder,
-            regularisation=regularisation,
-            seed=self.seed,
-            classes=self.classifier_.classes,
-        )
+        return distil(self, texts, embedder=embedder, regularisation=regularisation)
 
     def save(self, path: str | Path) -> None:
         """Write gate, weights and report as JSON, whole or not at all; no model is in it."""
@@ -235,10 +243,9 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self, budget: float | None, max_id_loss: float | None) -> None:
         aggregations.check_kind(self.aggregation)
         openness.check_kind(self.gate)
-        for name, value in (("budget", budget), ("max_id_loss", max_id_loss)):
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0 <= value <= 1):
-                raise PlanError(f"{name} must be a share from 0 to 1, not {value!r}")
+        check_outputs(self.outputs)
+        check_share("budget", budget)
+        check_share("max_id_loss", max_id_loss)
 
     def _rewriter(self) -> Rewriter:
         return Rewriter(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -155,11 +154,6 @@ def read(path: Path, source: Any, models: Mapping[str, Any]) -> TTAClassifier:
             "fitted with"
         )
     return made
-
-
-def mark(path: Path) -> str:
-    """The first 12 hex digits of the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _policy(about: dict[str, Any]) -> Policy:

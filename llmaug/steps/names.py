@@ -13,6 +13,7 @@ WORD = re.compile(r"[^\W_](?:[^\W_]|\.(?=[^\W\d_]\b)|&(?=[^\W\d_])|['’‘](?=[
 POSSESSIVE = re.compile(r"['’‘]s?\Z")
 # A capital says nothing at the beginning of a text, of a sentence and of a quotation, and in an
 # item of a list.
+LOOKED_BACK = 40  # characters
 OPENS = re.compile(r"(?:\A|[.!?…:;。！？\n]|--|[-–—•*]\s|[\"“”„«»`‘]|\s'|\()[\s\"'“”„«»`‘(\[]*\Z")
 SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
 HEADLINE = 0.75  # of a sentence's longer words: with more of them capitalised it is a headline
@@ -61,13 +62,20 @@ def names_in(text: str) -> frozenset[str]:
                 continue
             elif _marked(word):
                 capitalised.add(word)
-            elif headline or OPENS.search(sentence[: found.start()]):
+            elif headline or _opens(sentence, found.start()):
                 opening.add(word)
             else:
                 capitalised.add(word)
     known = {folded(word) for word in capitalised}
     named = capitalised | {word for word in opening if folded(word) in known}
     return frozenset(word for word in named if _marked(word) or word.lower() not in lower)
+
+
+def _opens(sentence: str, at: int) -> bool:
+    """Whether what stands at a place opens a sentence or quotation; looks back a little only."""
+    if at <= LOOKED_BACK:
+        return bool(OPENS.search(sentence[:at]))
+    return bool(OPENS.search("x" + sentence[at - LOOKED_BACK : at]))
 
 
 def names_lost(names: Iterable[str], text: str) -> list[str]:
