@@ -135,7 +135,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ClassifierError(
                 f"the labels {seen}; a gate is set on texts of two or more classes"
             )
-        self.classifier_, held_out = held_out_of(
+        found, held_out = held_out_of(
             self.classifier,
             given,
             answers,
@@ -143,8 +143,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             outputs=self.outputs,
             seed=self.seed,
         )
-        self.classes_ = np.array(self.classifier_.classes)
-        self.rewriter_ = self._rewriter()
+        self.use(found)
         self.report_ = fit_policy(
             held_out,
             given,
@@ -180,7 +179,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The decisions with all that led to them, in order, while later ones are being made."""
         check_is_fitted(self, "policy_")
         if not hasattr(self, "rewriter_"):
-            self.rewriter_ = self._rewriter()  # a copy has none of its own yet
+            self.use(self.classifier_)  # a copy has none of its own yet
         rewriter = self.rewriter_
         deciding = Deciding(
             self.classifier_, rewriter, policy=self.policy_, normalise=self.normalise
@@ -238,17 +237,7 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Take a classifier, and be ready to ask for rewrites."""
         self.classifier_ = found
         self.classes_ = np.array(found.classes)
-        self.rewriter_ = self._rewriter()
-
-    def _check(self, budget: float | None, max_id_loss: float | None) -> None:
-        aggregations.check_kind(self.aggregation)
-        openness.check_kind(self.gate)
-        check_outputs(self.outputs)
-        check_share("budget", budget)
-        check_share("max_id_loss", max_id_loss)
-
-    def _rewriter(self) -> Rewriter:
-        return Rewriter(
+        self.rewriter_ = Rewriter(
             parse(self.plan),
             {"lm": self.lm, "judge": self.judge},
             embedder=self.embedder,
@@ -258,3 +247,10 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
             window=self.window,
         )
+
+    def _check(self, budget: float | None, max_id_loss: float | None) -> None:
+        aggregations.check_kind(self.aggregation)
+        openness.check_kind(self.gate)
+        check_outputs(self.outputs)
+        check_share("budget", budget)
+        check_share("max_id_loss", max_id_loss)
