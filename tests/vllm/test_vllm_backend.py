@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 
@@ -168,7 +169,10 @@ def test_closing_ends_what_is_in_flight(running):
     (error,) = runner.run(close())
     assert isinstance(error, BackendStopped)
     # Python's own tracker of shared memory stays.
-    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    left = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended since it was listed
+            left.append(child.cmdline())
     assert [line for line in left if "resource_tracker" not in " ".join(line)] == []
 
 
