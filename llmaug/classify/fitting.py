@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmaug.classify import learned_weights, openness
+from llmaug.classify.aggregation import check_kind as check_aggregation
 from llmaug.classify.calibration import (
     Part,
     Point,
@@ -18,6 +19,7 @@ from llmaug.classify.calibration import (
 )
 from llmaug.classify.deciding import Recorder
 from llmaug.classify.policy import Policy
+from llmaug.classify.probabilities import check_outputs
 from llmaug.classify.rewriter import Rewriter
 from llmaug.classify.settled import Spread, spread_between_texts, spread_of
 from llmaug.classify.usable import without_noise
@@ -72,6 +74,13 @@ class Fitted:
         if self.failed:
             said += f"; the rewriting of {self.failed:,} of them failed"
         return said
+
+
+def check_choices(aggregation: str, gate: str, *, outputs: str) -> None:
+    """Raise for an unknown aggregation or gate, or an unknown kind of a classifier's outputs."""
+    check_aggregation(aggregation)
+    openness.check_kind(gate)
+    check_outputs(outputs)
 
 
 def fit_policy(

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmaug.classify import aggregation as aggregations
-from llmaug.classify import openness
 from llmaug.classify.account import Account
 from llmaug.classify.calibration import check_share
 from llmaug.classify.classifiers import is_estimator
 from llmaug.classify.deciding import Deciding, Decision
 from llmaug.classify.explanation import Explanation
-from llmaug.classify.fitting import fit_policy
+from llmaug.classify.fitting import check_choices, fit_policy
 from llmaug.classify.given_texts import as_texts, looks_up_ids, together
 from llmaug.classify.labels import Class, class_numbers, plain_label
-from llmaug.classify.probabilities import check_outputs
 from llmaug.classify.rewriter import Rewriter
 from llmaug.classify.training_folds import held_out_of
 from llmaug.errors import ClassifierError, MissingExtra
@@ -124,7 +121,9 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learned. A scikit-learn estimator that is not fitted is trained on these texts, and the
         gate is set on its cross-validated answers. Raises `ClassifierError`.
         """
-        self._check(budget, max_id_loss)
+        check_choices(self.aggregation, self.gate, outputs=self.outputs)
+        check_share("budget", budget)
+        check_share("max_id_loss", max_id_loss)
         rewrites = max_id_loss is not None or "learned" in (self.gate, self.aggregation)
         given = as_texts(texts, with_ids=rewrites and looks_up_ids(parse(self.plan)))
         answers = [plain_label(label) for label in labels]
@@ -247,10 +246,3 @@ class TTAClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
             window=self.window,
         )
-
-    def _check(self, budget: float | None, max_id_loss: float | None) -> None:
-        aggregations.check_kind(self.aggregation)
-        openness.check_kind(self.gate)
-        check_outputs(self.outputs)
-        check_share("budget", budget)
-        check_share("max_id_loss", max_id_loss)
