@@ -20,6 +20,7 @@ from llmaug.cli import (
     models,
     search,
     show,
+    train,
     tta,
 )
 from llmaug.errors import LlmaugError
@@ -41,6 +42,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(gate.app, name="gate")
 app.add_typer(classify.app, name="classify")
 app.add_typer(tta.app, name="tta")
+app.command("train")(train.train)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -52,6 +52,10 @@ class Stages:
     ) -> None:
         self.bar.stop()
 
+    def say(self, line: str) -> None:
+        """Show a line above the bars, once."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def update(self, stage: str, done: int, total: int | None) -> None:
         """Show how far a stage is, which began when the one before was last told of.
 

@@ -70,6 +70,7 @@ PUBLIC = {
             "clean",
             "counterfactual",
             "csqe",
+            "cut",
             "decompose",
             "dedupe",
             "doc2query",
@@ -78,12 +79,15 @@ PUBLIC = {
             "entities_kept",
             "feedback",
             "few_shot",
+            "first_line",
+            "first_sentence",
             "formalise",
             "generate",
             "genqr",
             "genqr_ensemble",
             "hyde",
             "icr",
+            "inpars",
             "join",
             "judge",
             "keep",
@@ -94,21 +98,27 @@ PUBLIC = {
             "length",
             "mugi",
             "multi_query",
+            "negative_passage",
             "nli",
             "nlpaug",
             "normalise",
+            "not_copied",
             "numbers_kept",
             "paraphrase",
+            "passage_rewrite",
             "passages",
+            "promptagator",
             "qa_expand",
             "query2doc",
             "query2e",
             "reformer",
+            "rerank_first",
             "rewrite_query",
             "rm3",
             "roundtrip",
             "similar",
             "simplify",
+            "specific",
             "step_back",
             "stored",
             "style_match",
@@ -171,6 +181,7 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import clean as clean
     from llmaug.vocabulary import counterfactual as counterfactual
     from llmaug.vocabulary import csqe as csqe
+    from llmaug.vocabulary import cut as cut
     from llmaug.vocabulary import decompose as decompose
     from llmaug.vocabulary import dedupe as dedupe
     from llmaug.vocabulary import doc2query as doc2query
@@ -179,12 +190,15 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import entities_kept as entities_kept
     from llmaug.vocabulary import feedback as feedback
     from llmaug.vocabulary import few_shot as few_shot
+    from llmaug.vocabulary import first_line as first_line
+    from llmaug.vocabulary import first_sentence as first_sentence
     from llmaug.vocabulary import formalise as formalise
     from llmaug.vocabulary import generate as generate
     from llmaug.vocabulary import genqr as genqr
     from llmaug.vocabulary import genqr_ensemble as genqr_ensemble
     from llmaug.vocabulary import hyde as hyde
     from llmaug.vocabulary import icr as icr
+    from llmaug.vocabulary import inpars as inpars
     from llmaug.vocabulary import join as join
     from llmaug.vocabulary import judge as judge
     from llmaug.vocabulary import keep as keep
@@ -195,22 +209,28 @@ if TYPE_CHECKING:
     from llmaug.vocabulary import length as length
     from llmaug.vocabulary import mugi as mugi
     from llmaug.vocabulary import multi_query as multi_query
+    from llmaug.vocabulary import negative_passage as negative_passage
     from llmaug.vocabulary import nli as nli
     from llmaug.vocabulary import nlpaug as nlpaug
     from llmaug.vocabulary import normalise as normalise
+    from llmaug.vocabulary import not_copied as not_copied
     from llmaug.vocabulary import numbers_kept as numbers_kept
     from llmaug.vocabulary import paraphrase as paraphrase
     from llmaug.vocabulary import parse as parse
+    from llmaug.vocabulary import passage_rewrite as passage_rewrite
     from llmaug.vocabulary import passages as passages
+    from llmaug.vocabulary import promptagator as promptagator
     from llmaug.vocabulary import qa_expand as qa_expand
     from llmaug.vocabulary import query2doc as query2doc
     from llmaug.vocabulary import query2e as query2e
     from llmaug.vocabulary import reformer as reformer
+    from llmaug.vocabulary import rerank_first as rerank_first
     from llmaug.vocabulary import rewrite_query as rewrite_query
     from llmaug.vocabulary import rm3 as rm3
     from llmaug.vocabulary import roundtrip as roundtrip
     from llmaug.vocabulary import similar as similar
     from llmaug.vocabulary import simplify as simplify
+    from llmaug.vocabulary import specific as specific
     from llmaug.vocabulary import step_back as step_back
     from llmaug.vocabulary import stored as stored
     from llmaug.vocabulary import style_match as style_match

@@ -70,7 +70,13 @@ class StepContext:
         if not self.corpus:
             return [[] for _ in queries]
         scores = hashed_words(queries) @ hashed_words([text.text for text in self.corpus]).T
-        return [[self.corpus[i] for i in (-row).argsort(kind="stable")[:k]] for row in scores]
+        return [
+            [
+                self.corpus[i].with_meta(score=float(row[i]), rank=rank)
+                for rank, i in enumerate((-row).argsort(kind="stable")[:k].tolist(), 1)
+            ]
+            for row in scores
+        ]
 
     async def classify(self, texts: Sequence[str]) -> np.ndarray:
         import numpy as np

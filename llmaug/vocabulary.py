@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from llmaug import notation
 from llmaug.methods.corpus_fed import csqe, lamer, reformer, thinkqe
-from llmaug.methods.documents import doc2query
+from llmaug.methods.documents import (
+    doc2query,
+    inpars,
+    negative_passage,
+    passage_rewrite,
+    promptagator,
+)
 from llmaug.methods.labels import counterfactual, label_conditioned
 from llmaug.methods.queries import (
     answer_first,
@@ -33,6 +39,7 @@ from llmaug.methods.rewrite import (
 from llmaug.plan import Step
 from llmaug.steps.choose import Choose as choose
 from llmaug.steps.clean import Clean as clean
+from llmaug.steps.cut import Cut as cut
 from llmaug.steps.edit import Edit as edit
 from llmaug.steps.feedback import Feedback as feedback
 from llmaug.steps.few_shot import FewShot as few_shot
@@ -49,9 +56,14 @@ from llmaug.steps.kept import NumbersKept as numbers_kept
 from llmaug.steps.nli import Nli as nli
 from llmaug.steps.nlpaug import Nlpaug as nlpaug
 from llmaug.steps.normalise import Normalise as normalise
+from llmaug.steps.not_copied import NotCopied as not_copied
+from llmaug.steps.openings import FirstLine as first_line
+from llmaug.steps.openings import FirstSentence as first_sentence
 from llmaug.steps.passages import Passages as passages
+from llmaug.steps.rerank_first import RerankFirst as rerank_first
 from llmaug.steps.rm3 import RM3 as rm3
 from llmaug.steps.roundtrip import Roundtrip as roundtrip
+from llmaug.steps.specific import Specific as specific
 from llmaug.steps.stored import Stored as stored
 
 __all__ = [
@@ -64,6 +76,7 @@ __all__ = [
     "clean",
     "counterfactual",
     "csqe",
+    "cut",
     "decompose",
     "dedupe",
     "doc2query",
@@ -72,12 +85,15 @@ __all__ = [
     "entities_kept",
     "feedback",
     "few_shot",
+    "first_line",
+    "first_sentence",
     "formalise",
     "generate",
     "genqr",
     "genqr_ensemble",
     "hyde",
     "icr",
+    "inpars",
     "join",
     "judge",
     "keep",
@@ -88,22 +104,28 @@ __all__ = [
     "length",
     "mugi",
     "multi_query",
+    "negative_passage",
     "nli",
     "nlpaug",
     "normalise",
+    "not_copied",
     "numbers_kept",
     "paraphrase",
     "parse",
+    "passage_rewrite",
     "passages",
+    "promptagator",
     "qa_expand",
     "query2doc",
     "query2e",
     "reformer",
+    "rerank_first",
     "rewrite_query",
     "rm3",
     "roundtrip",
     "similar",
     "simplify",
+    "specific",
     "step_back",
     "stored",
     "style_match",
@@ -114,11 +136,14 @@ __all__ = [
 STEPS: dict[str, Callable[..., Step]] = {
     "choose": choose,
     "clean": clean,
+    "cut": cut,
     "dedupe": dedupe,
     "edit": edit,
     "entities_kept": entities_kept,
     "feedback": feedback,
     "few_shot": few_shot,
+    "first_line": first_line,
+    "first_sentence": first_sentence,
     "generate": generate,
     "join": join,
     "judge": judge,
@@ -128,11 +153,14 @@ STEPS: dict[str, Callable[..., Step]] = {
     "nli": nli,
     "nlpaug": nlpaug,
     "normalise": normalise,
+    "not_copied": not_copied,
     "numbers_kept": numbers_kept,
     "passages": passages,
+    "rerank_first": rerank_first,
     "rm3": rm3,
     "roundtrip": roundtrip,
     "similar": similar,
+    "specific": specific,
     "stored": stored,
 }
 METHODS: dict[str, Callable[..., Step]] = {
@@ -148,12 +176,16 @@ METHODS: dict[str, Callable[..., Step]] = {
     "genqr_ensemble": genqr_ensemble,
     "hyde": hyde,
     "icr": icr,
+    "inpars": inpars,
     "keywords": keywords,
     "label_conditioned": label_conditioned,
     "lamer": lamer,
     "mugi": mugi,
     "multi_query": multi_query,
+    "negative_passage": negative_passage,
     "paraphrase": paraphrase,
+    "passage_rewrite": passage_rewrite,
+    "promptagator": promptagator,
     "qa_expand": qa_expand,
     "query2doc": query2doc,
     "query2e": query2e,

@@ -152,7 +152,7 @@ def test_the_first_extra_of_sentence_transformers_is_retrieval():
     text = (Path(__file__).parent.parent / "pyproject.toml").read_text()
     extras = tomllib.loads(text)["project"]["optional-dependencies"]
     naming = [extra for extra, of in extras.items() if "sentence-transformers" in " ".join(of)]
-    assert naming == ["retrieval", "onnx", "openvino", "classify"]
+    assert naming == ["retrieval", "onnx", "openvino", "classify", "train"]
 
 
 def test_a_cache_folder_in_the_way_of_a_file_is_bad(tmp_path, monkeypatch):

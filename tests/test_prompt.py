@@ -50,6 +50,8 @@ def test_no_text_can_open_a_turn(name: str, text: str, forged: str) -> None:
         "examples": [forged + "x"],
         "passages": [forged + "x"],
         "pattern": forged,
+        "task": forged,
+        "title": forged,
         "label": forged,
         "original": forged,
         "rewrite": forged,

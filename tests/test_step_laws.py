@@ -20,6 +20,7 @@ from llmaug.steps.filters import Dedupe, Length, Similar
 from llmaug.steps.generate import Generate
 from llmaug.steps.join import Join
 from llmaug.steps.keep import Keep
+from llmaug.steps.not_copied import NotCopied
 from llmaug.steps.passages import Passages
 from llmaug.steps.roundtrip import Roundtrip
 from llmaug.steps.stored import Stored
@@ -57,6 +58,7 @@ filters = st.one_of(
     st.builds(Dedupe),
     st.builds(Clean),
     st.builds(Roundtrip, k=counts),
+    st.builds(NotCopied, max=st.floats(0, 1, exclude_max=True)),
     st.builds(Passages, k=counts),
     bounds.map(lambda b: Similar(min=b[0], max=b[1])),
     bounds.map(lambda b: Similar(min=b[0])),

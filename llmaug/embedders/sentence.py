@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmaug.embedders.device import require_device as require_device
+from llmaug.embedders.loading import load_retriever, task_of
 from llmaug.errors import ModelError
 from llmaug.model_sources import sha256
 
@@ -97,6 +98,7 @@ class SentenceEmbedder:
             # sentence-transformers batches by length and puts the rows back in order.
             vectors = self._model.encode(
                 clean,
+                **task_of(self._model, side),
                 prompt=self.prompt(side),  # not None, which would take the folder's default
                 batch_size=self.batch_size,
                 normalize_embeddings=True,
@@ -136,14 +138,10 @@ class SentenceEmbedder:
                 if self.backend == "openvino":
                     # It tells its makers of every import unless this package cannot be imported.
                     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-                from sentence_transformers import SentenceTransformer
-
-                return SentenceTransformer(
-                    str(self.folder),
+                return load_retriever(
+                    self.folder,
                     device=self.device,
                     backend=self.backend,
-                    trust_remote_code=False,
-                    local_files_only=True,
                     model_kwargs={"use_safetensors": True} if self.backend == "torch" else None,
                 )
         except Exception as error:  # a foreign folder can break in any way inside the library

@@ -2,72 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
-import hashlib
-import importlib.util
-import json
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from llmaug.errors import MissingExtra, ModelError
-from llmaug.steps.generate import file_mark
-
-Pair = tuple[str, str]  # a premise and what may follow from it
-
-PAIRS_AT_ONCE = 32  # in one pass of the model
-MOST_GATHERED = 512  # pairs sorted by length together, which makes padding cheap
-MOST_CHARACTERS_PER_TOKEN = 64  # a longer text is cut before the tokenizer would read all of it
-USUAL_LONGEST = 512  # tokens of a pair, where the folder does not say
-READ = ("*.safetensors", "*.json", "*.txt", "*.model")  # the files that change an answer
-ROBERTA = frozenset({"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"})
+from llmaug.errors import ModelError
+from llmaug.steps.cross_encoder import CrossEncoder, TextPair, settings_of
+from llmaug.steps.cross_encoder import fingerprint as fingerprint
 
 
 def entailment_class(folder: Path) -> int:
     """The column of the label "entailment", in any case; `ModelError` where this cannot be used.
 
-    Reads the configuration alone. Weights in pickles are refused here, before anything is loaded.
+    Reads the configuration alone, before anything is loaded.
     """
-    if importlib.util.find_spec("transformers") is None:
-        raise MissingExtra("transformers", "transformers")
-    configuration = folder / "config.json"
-    if not configuration.is_file():
-        missing = "it has no config.json" if folder.is_dir() else "there is no such folder"
-        raise ModelError(f"{folder} is not a model's folder: {missing}")
+    settings = settings_of(folder, purpose="natural language inference")
     try:
-        settings = json.loads(configuration.read_bytes())
-        kinds = settings.get("architectures") or [""]
         labels = settings.get("id2label") or {}
         named = {str(label).strip().casefold(): int(at) for at, label in labels.items()}
         for label, at in (settings.get("label2id") or {}).items():
             named.setdefault(str(label).strip().casefold(), int(at))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"{configuration} cannot be read: {error}") from None
-    if not str(kinds[0]).endswith("ForSequenceClassification"):
-        raise ModelError(
-            f"{folder} holds {kinds[0] or 'an unnamed model'}, not a sequence classifier; give a "
-            "cross-encoder trained for natural language inference"
-        )
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
     if "entailment" not in named or len(labels) < 2:
         raise ModelError(
             f"{folder} has no label 'entailment' (its labels: {', '.join(sorted(named)) or 'none'})"
             "; give a cross-encoder for natural language inference, or name its labels as id2label "
             "in config.json"
         )
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"{folder} holds no safetensors weights; other formats are not loaded")
     return named["entailment"]
-
-
-def fingerprint(folder: Path) -> str:
-    """12 hex digits of the SHA-256 over the weights, the configuration and the tokenizer."""
-    files = sorted({path for pattern in READ for path in folder.glob(pattern)})
-    marks = "\n".join(f"{path.name}\0{file_mark(str(path))}" for path in files)
-    return hashlib.sha256(marks.encode()).hexdigest()[:12]
 
 
 @functools.lru_cache(maxsize=4)
@@ -77,129 +40,19 @@ def entailment(folder: Path, mark: str) -> Entailment:
 
 
 class Entailment:
-    """A model that is loaded at the first pair and works in one thread, on what has gathered.
-
-    While one batch runs the next one fills, whichever roots or event loops the pairs come from;
-    an error reaches every caller of its batch.
-    """
+    """A model that says how surely the second text of a pair follows from the first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.column = folder, entailment_class(folder)
-        self._waiting: deque[tuple[Sequence[Pair], Future[list[float]]]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nli")
-        self._loaded: tuple[Any, Any, int] | None = None
+        self._model = CrossEncoder(folder)
 
-    async def __call__(self, pairs: Sequence[Pair]) -> list[float]:
+    async def __call__(self, pairs: Sequence[TextPair]) -> list[float]:
         """The probability that the second text of each pair follows from the first, in order."""
+        import numpy as np
+
         if not pairs:
             return []
-        future: Future[list[float]] = Future()
-        self._waiting.append((pairs, future))
-        self._thread.submit(self._work)
-        return await asyncio.wrap_future(future)
-
-    def _work(self) -> None:
-        """Answer whatever waits; called once for each caller, and mostly finds nothing left."""
-        batch = []
-        size = 0
-        while self._waiting and size < MOST_GATHERED:
-            pairs, future = self._waiting.popleft()
-            if future.set_running_or_notify_cancel():
-                batch.append((pairs, future))
-                size += len(pairs)
-        if not batch:
-            return
-        try:
-            found = self._probabilities([pair for pairs, _ in batch for pair in pairs])
-        except Exception as error:
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for pairs, future in batch:
-            future.set_result(found[: len(pairs)])
-            found = found[len(pairs) :]
-
-    def _probabilities(self, pairs: Sequence[Pair]) -> list[float]:
-        import torch
-
-        if self._loaded is None:
-            self._loaded = _load(self.folder)
-        tokenizer, model, longest = self._loaded
-        clean = [tuple(_clean(text, longest) for text in pair) for pair in pairs]
-        order = sorted(range(len(clean)), key=lambda i: sum(map(len, clean[i])))
-        found = [0.0] * len(clean)
-        for start in range(0, len(order), PAIRS_AT_ONCE):
-            chosen = order[start : start + PAIRS_AT_ONCE]
-            encoded = tokenizer(
-                [clean[i][0] for i in chosen],
-                [clean[i][1] for i in chosen],
-                truncation="longest_first",
-                max_length=longest,
-                padding=True,
-                return_tensors="pt",
-            ).to(model.device)
-            with torch.inference_mode():
-                rows = model(**encoded).logits.float().softmax(dim=1)[:, self.column].tolist()
-            for i, probability in zip(chosen, rows, strict=True):
-                found[i] = probability
-        if any(probability != probability for probability in found):
-            raise ModelError(
-                f"{self.folder} gives NaN for a pair of texts; its weights are damaged"
-            )
+        logits = (await self._model.gathered(pairs)).astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found: list[float] = (powers[:, self.column] / powers.sum(axis=1)).tolist()
         return found
-
-
-def _load(folder: Path) -> tuple[Any, Any, int]:
-    """The tokenizer, the model and how many tokens of a pair it reads."""
-    try:
-        with _quietly():
-            import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False
-            )
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            model = model.float().eval().to(device)
-    except Exception as error:  # a foreign folder can break in any way inside the library
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{folder} does not load: {said}") from error
-    if report["missing_keys"]:
-        lacking = sorted(report["missing_keys"])[0]
-        raise ModelError(f"{folder} lacks weights of its classifier, such as {lacking}")
-    return tokenizer, model, _longest(tokenizer, model.config)
-
-
-def _longest(tokenizer: Any, settings: Any) -> int:
-    places = getattr(settings, "max_position_embeddings", 0) or USUAL_LONGEST
-    if settings.model_type in ROBERTA:
-        places -= (settings.pad_token_id or 0) + 1  # its positions begin behind the padding's
-    return int(min(places, tokenizer.model_max_length))
-
-
-def _clean(text: str, longest: int) -> str:
-    """What a tokenizer takes: it refuses half of a surrogate pair, which JSON can bring in."""
-    return text[: longest * MOST_CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode()
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the progress bars and the remarks of loading."""
-    from transformers.utils import logging as remarks
-
-    level, shown = remarks.get_verbosity(), remarks.is_progress_bar_enabled()
-    remarks.set_verbosity_error()
-    remarks.disable_progress_bar()
-    try:
-        yield
-    finally:
-        remarks.set_verbosity(level)
-        if shown:
-            remarks.enable_progress_bar()
