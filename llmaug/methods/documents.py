@@ -42,8 +42,9 @@ def doc2query(
     train better than any one; comparison (a question that sets two things of the passage against
     each other) and negated (a claim that the passage refutes, relevant where refuting counts, as
     in SciFact) are our own. Departs in that a chat model writes them after two or three worked
-    examples of ours in place of a model trained on MS MARCO, one query a reply, of which the first sentence
-    counts, or the first line of titles and keywords.
+    examples of ours in place of a model trained on MS MARCO, one query a reply, of which the
+    first sentence counts, or the first line of titles and keywords. A model as small as
+    SmolLM2-135M seldom negates: what it writes as negated is mostly a claim.
     """
     if not isinstance(kind, str) or kind not in KINDS:
         raise PlanError(f"doc2query: unknown kind {kind!r}; {did_you_mean(str(kind), KINDS)}")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from llmaug.embedders.embed import embedder
 from llmaug.embedders.sentence import SentenceEmbedder, quietly
-from llmaug.errors import MissingExtra, ModelError, ResumeRefused, RetrievalError, RunError
-from llmaug.formats.atomic import new_file, new_folder, sync
+from llmaug.errors import MissingExtra, ModelError, RetrievalError
 from llmaug.training.batches import Course
 from llmaug.training.learnable import check_pairs, digest, rows_of
 from llmaug.training.mined import MinedPair
 from llmaug.training.settings import TrainingSettings
+from llmaug.training.training_folder import (
+    CHECKPOINTS,
+    Trained,
+    finish,
+    finished,
+    flat,
+    settle,
+)
 
 if TYPE_CHECKING:
     from sentence_transformers import (
@@ -28,28 +33,9 @@ if TYPE_CHECKING:
 
     from llmaug.training.trainer import Progress, RetrieverTrainer
 
-MANIFEST, FINISHED, MODEL, CHECKPOINTS = "training.json", "trained.json", "model", "checkpoints"
 PACKAGES = ("sentence_transformers", "accelerate", "datasets")
 
 log = logging.getLogger("llmaug")
-
-
-class Trained(NamedTuple):
-    """A finished training, over all its sessions.
-
-    `losses` has a number for each step, the mean over the processes. `pairs` counts a pair as
-    often as it was trained on.
-    """
-
-    model: Path
-    steps: int
-    losses: tuple[float, ...]
-    pairs: int
-    seconds: float
-
-    @property
-    def pairs_per_second(self) -> float:
-        return self.pairs / self.seconds
 
 
 def train(
@@ -90,12 +76,12 @@ def train(
         "prompts": {side: found.prompt(side) for side in ("query", "document")},
         "pairs": digest(mined, documents, known=known or {}),
         "processes": told.world_size,
-        **_flat(asdict(settings)),
+        **flat(asdict(settings)),
     }
     with told.distributed_state.main_process_first():
-        _settle(folder, asked, fresh=fresh and told.process_index == 0)
-    if (folder / FINISHED).exists():
-        return _read(folder)
+        settle(folder, asked, fresh=fresh and told.process_index == 0)
+    if done := finished(folder):
+        return done
     trainer = _trainer(
         found,
         mined,
@@ -106,10 +92,7 @@ def train(
         progress=progress,
     )
     _go(trainer, folder)
-    if told.process_index == 0:
-        _finish(trainer, folder)
-    told.distributed_state.wait_for_everyone()
-    return _read(folder)
+    return finish(trainer, folder)
 
 
 def _require_packages() -> None:
@@ -123,46 +106,6 @@ def _local(base: str | Path) -> SentenceEmbedder:
     if not isinstance(found, SentenceEmbedder):
         raise ModelError(f"{base} has no weights here to train; name a folder, or minilm")
     return found
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names, but for the one that changes nothing of the result."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif name != "checkpoint":
-            flat[prefix + name] = value
-    return flat
-
-
-def _settle(folder: Path, asked: dict[str, Any], *, fresh: bool) -> None:
-    """Write what is asked of a new folder, or compare it with what was asked of an old one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            for name in (MODEL, CHECKPOINTS):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            for name in (FINISHED, MANIFEST):
-                (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror}") from None
-    path, new = folder / MANIFEST, json.loads(json.dumps(asked))
-    begun = (folder / CHECKPOINTS).exists() or (folder / MODEL).exists()
-    if not begun:
-        with new_file(path) as unfinished:
-            unfinished.write_text(json.dumps(new, indent=1))
-        return
-    try:
-        old = dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError):
-        raise RunError(f"{path} cannot be read; train with fresh=True to start anew") from None
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            raise ResumeRefused(
-                f"{folder} was begun with {name} {old.get(name)!r}, not {new.get(name)!r}: give "
-                "the same, name another folder, or train with fresh=True"
-            )
 
 
 def _trainer(
@@ -236,26 +179,3 @@ def _go(trainer: RetrieverTrainer, folder: Path) -> None:
             last.name if last else "the beginning",
         )
         raise
-
-
-def _finish(trainer: RetrieverTrainer, folder: Path) -> None:
-    from llmaug.training.lora import merged
-
-    with new_folder(folder / MODEL, ours=lambda name: True) as unfinished:
-        with quietly("torch"):
-            merged(trainer.model).save(str(unfinished), create_model_card=False)
-        for file in unfinished.rglob("*"):
-            sync(file)
-    with new_file(folder / FINISHED) as unfinished:
-        told = {"losses": trainer.losses, "pairs": trainer.pairs, "seconds": trainer.seconds}
-        unfinished.write_text(json.dumps(told))
-
-
-def _read(folder: Path) -> Trained:
-    path = folder / FINISHED
-    try:
-        told = json.loads(path.read_bytes())
-        losses = tuple(map(float, told["losses"]))
-        return Trained(folder / MODEL, len(losses), losses, told["pairs"], told["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise RunError(f"{path} cannot be read; train with fresh=True to start anew") from None
