@@ -48,6 +48,7 @@ def train(
     from llmaug.training.recipe import run_recipe
     from llmaug.training.recipe_file import read_recipe
     from llmaug.training.recipe_outline import outline
+    from llmaug.training.recipe_ready import check_ready
 
     asked = read_recipe(recipe)
     if output is not None:
@@ -60,6 +61,7 @@ def train(
             "another output"
         )
     if dry_run:
+        check_ready(asked)
         for line in outline(asked):
             print(line)
         return

@@ -5,7 +5,7 @@
                               lm="transformers:smollm2-135m"):
         print(variant.text)
 
-Every name below is loaded when it is first used, so that `import llmaug` stays light.
+Every public name is loaded when it is first used, so that `import llmaug` stays light.
 """
 
 from __future__ import annotations
@@ -13,121 +13,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from llmaug.public_names import PUBLIC
 
-# Public name -> the module that defines it.
-PUBLIC = {
-    "Backend": "llmaug.request",
-    "Classifier": "llmaug.request",
-    "TTAClassifier": "llmaug.classify.tta",
-    "classifier": "llmaug.classify.classifiers",
-    "SmallClassifier": "llmaug.classify.small",
-    "Collection": "llmaug.retrieval.collection",
-    "Embedder": "llmaug.request",
-    "FakeBackend": "llmaug.backends.fake",
-    "Index": "llmaug.retrieval.index",
-    "Job": "llmaug.job",
-    "LlmaugError": "llmaug.errors",
-    "Message": "llmaug.request",
-    "Reply": "llmaug.request",
-    "Request": "llmaug.request",
-    "Retriever": "llmaug.request",
-    "Sampling": "llmaug.request",
-    "Settings": "llmaug.retrieval.settings",
-    "Step": "llmaug.plan",
-    "Text": "llmaug.text",
-    "augment": "llmaug.stream",
-    "augment_file": "llmaug.batch",
-    "backend": "llmaug.backends",
-    "bm25": "llmaug.retrieval.lexical",
-    "compare": "llmaug.retrieval.compare",
-    "convex": "llmaug.retrieval.fuse",
-    "embedder": "llmaug.embedders.embed",
-    "evaluate": "llmaug.retrieval.measure",
-    "fuse": "llmaug.retrieval.fuse",
-    "parse": "llmaug.vocabulary",
-    "expand": "llmaug.retrieval.expansions",
-    "expander": "llmaug.retrieval.expander",
-    "search_expanded": "llmaug.retrieval.expand",
-    "read_expansions": "llmaug.retrieval.expansions",
-    "write_expansions": "llmaug.retrieval.expansions",
-    "predictors": "llmaug.retrieval.predictors",
-    "read": "llmaug.text",
-    "read_qrels": "llmaug.retrieval.qrels",
-    "read_queries": "llmaug.retrieval.queries",
-    "read_rankings": "llmaug.retrieval.rankings",
-    "rrf": "llmaug.retrieval.fuse",
-    "search": "llmaug.retrieval.search",
-    "write": "llmaug.text",
-    "write_qrels": "llmaug.retrieval.qrels",
-    "write_queries": "llmaug.retrieval.queries",
-    "write_rankings": "llmaug.retrieval.rankings",
-    **dict.fromkeys(
-        (
-            "answer_first",
-            "back_translate",
-            "choose",
-            "clean",
-            "counterfactual",
-            "csqe",
-            "cut",
-            "decompose",
-            "dedupe",
-            "doc2query",
-            "edit",
-            "elaborate",
-            "entities_kept",
-            "feedback",
-            "few_shot",
-            "first_line",
-            "first_sentence",
-            "formalise",
-            "generate",
-            "genqr",
-            "genqr_ensemble",
-            "hyde",
-            "icr",
-            "inpars",
-            "join",
-            "judge",
-            "keep",
-            "keeps_label",
-            "keywords",
-            "label_conditioned",
-            "lamer",
-            "length",
-            "mugi",
-            "multi_query",
-            "negative_passage",
-            "nli",
-            "nlpaug",
-            "normalise",
-            "not_copied",
-            "numbers_kept",
-            "paraphrase",
-            "passage_rewrite",
-            "passages",
-            "promptagator",
-            "qa_expand",
-            "query2doc",
-            "query2e",
-            "reformer",
-            "rerank_first",
-            "rewrite_query",
-            "rm3",
-            "roundtrip",
-            "similar",
-            "simplify",
-            "specific",
-            "step_back",
-            "stored",
-            "style_match",
-            "summarise",
-            "thinkqe",
-        ),
-        "llmaug.vocabulary",
-    ),
-}
+__version__ = "0.1.0"
 __all__ = sorted(PUBLIC)
 
 if TYPE_CHECKING:
@@ -175,6 +63,19 @@ if TYPE_CHECKING:
     from llmaug.text import Text as Text
     from llmaug.text import read as read
     from llmaug.text import write as write
+    from llmaug.training.mine import mine as mine
+    from llmaug.training.mined import read_mined as read_mined
+    from llmaug.training.mined import write_mined as write_mined
+    from llmaug.training.pairs import Pair as Pair
+    from llmaug.training.pairs import read_pairs as read_pairs
+    from llmaug.training.pairs import write_pairs as write_pairs
+    from llmaug.training.recipe import run_recipe as run_recipe
+    from llmaug.training.recipe_file import read_recipe as read_recipe
+    from llmaug.training.settings import GateSettings as GateSettings
+    from llmaug.training.settings import LossSettings as LossSettings
+    from llmaug.training.settings import MiningSettings as MiningSettings
+    from llmaug.training.settings import TrainingSettings as TrainingSettings
+    from llmaug.training.train import train as train
     from llmaug.vocabulary import answer_first as answer_first
     from llmaug.vocabulary import back_translate as back_translate
     from llmaug.vocabulary import choose as choose

@@ -21,7 +21,8 @@ from llmaug.training.pairs import Pair
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-scores = st.builds(Scores, numbers, numbers, numbers)
+shares = st.none() | st.floats(0, 1)
+scores = st.builds(Scores, numbers, numbers, shares)
 negatives = st.builds(Negative, words, st.sampled_from(SOURCES), st.integers(0, 999), scores)
 mined_pairs = st.builds(
     MinedPair,
@@ -57,6 +58,7 @@ def line(**changed):
         (line(negatives=[{"source": "dense", "rank": 1}]), "is no negative"),
         (line(scores={"dense": "near"}), "the score 'dense' is 'near'"),
         (line(scores={"teacher": True}), "the score 'teacher' is True"),
+        (line(scores={"teacher": 1.5}), "the score 'teacher' is 1.5, not between 0 and 1"),
     ],
 )
 def test_a_line_that_is_no_mined_pair_is_named(tmp_path, wrong, said):

@@ -37,7 +37,6 @@ generate:
   test_documents: false
 filter:
   plan: roundtrip(k=20)
-  quantile: 0.25
   near: 0.95
   per_document: 4
   leakage_cosine: 0.95
@@ -75,7 +74,7 @@ def test_whole_recipe(tmp_path: Path) -> None:
         window=8,
         documents=2000,
     )
-    assert recipe.filter == Filter("roundtrip(k=20)", 0.25, 0.95, 4, 0.95, 8)
+    assert recipe.filter == Filter("roundtrip(k=20)", None, 0.95, 4, 0.95, 8)
     assert recipe.human == Human("train")
     assert recipe.dev == Dev(share=0.2, pool=2000, of="human")
     assert recipe.test == Measured("test", (str(tmp_path / "../cranfield"), "irds:vaswani"))

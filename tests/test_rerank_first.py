@@ -14,6 +14,7 @@ from llmaug.plan import fingerprints as fingerprints_of
 from llmaug.steps.rerank_first import RerankFirst
 from llmaug.testing_step import StepContext, check_step
 from llmaug.text import Text
+from llmaug.vocabulary import parse
 
 CORPUS = [
     Text("the kettle boils water", "d1", "d1", "", {"title": "Kettles"}),
@@ -78,7 +79,9 @@ def test_a_twin_in_the_index_is_no_defeat(folder: Path) -> None:
 
 def test_it_keeps_the_laws(folder: Path) -> None:
     check_step(RerankFirst(str(folder)), names={"rerank_first": RerankFirst})
-    check_step(RerankFirst(str(folder), k=2), names={"rerank_first": RerankFirst})
+    step = RerankFirst(str(folder), k=2)
+    for plan in (step, parse("edit('typo')") >> step, step >> parse("dedupe() >> specific()")):
+        check_step(plan)
 
 
 def test_another_model_makes_another_run(folder: Path, tmp_path: Path) -> None:

@@ -101,22 +101,17 @@ def test_a_query_of_common_words_is_generic_in_a_real_index(tmp_path: Path) -> N
 
 
 def test_an_index_without_scores_is_told() -> None:
-    ctx = StepContext(root=ROOT, corpus=[Text("x", "d0", "d0", "", {"score": None})])
+    class Unscored(StepContext):
+        async def search(self, queries: Sequence[str], k: int) -> list[list[Text]]:
+            return [[Text("x", "d0", "d0")] for _ in queries]
+
+    ctx = Unscored(root=ROOT)
     variant = ROOT.derive("x", made_by="x()", id="v")
     with pytest.raises(PlanError, match="returned d0 without a score, which specific"):
         asyncio.run(Specific().apply([variant], ctx))
 
 
-def test_it_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = StepContext.search
-
-    async def scored(self: StepContext, queries: Sequence[str], k: int) -> list[list[Text]]:
-        return [
-            [passage.with_meta(score=1 / rank, rank=rank) for rank, passage in enumerate(row, 1)]
-            for row in await plain(self, queries, k)
-        ]
-
-    monkeypatch.setattr(StepContext, "search", scored)
+def test_it_keeps_the_laws() -> None:
     for step in (Specific(), Specific(max=1, margin=0), Specific(1, 0.6)):
         check_step(step, names={"specific": Specific})
 

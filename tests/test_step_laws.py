@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from llmaug.notation import parse
 from llmaug.plan import Context, Step
 from llmaug.steps.clean import Clean
+from llmaug.steps.cut import Cut
 from llmaug.steps.edit import KINDS, Edit
 from llmaug.steps.filters import Dedupe, Length, Similar
 from llmaug.steps.generate import Generate
 from llmaug.steps.join import Join
 from llmaug.steps.keep import Keep
 from llmaug.steps.not_copied import NotCopied
+from llmaug.steps.openings import FirstLine, FirstSentence
 from llmaug.steps.passages import Passages
 from llmaug.steps.roundtrip import Roundtrip
+from llmaug.steps.specific import Specific
 from llmaug.steps.stored import Stored
 from llmaug.testing_step import check_step
 from llmaug.text import Text
@@ -60,6 +63,9 @@ filters = st.one_of(
     st.builds(Roundtrip, k=counts),
     st.builds(NotCopied, max=st.floats(0, 1, exclude_max=True)),
     st.builds(Passages, k=counts),
+    st.builds(Specific, max=counts, margin=st.floats(0, 1, exclude_max=True)),
+    st.builds(Cut, tokens=st.integers(1, 20)),
+    st.sampled_from([FirstSentence(), FirstLine()]),
     bounds.map(lambda b: Similar(min=b[0], max=b[1])),
     bounds.map(lambda b: Similar(min=b[0])),
     bounds.map(lambda b: Similar(max=b[1])),

@@ -8,6 +8,7 @@ from typing import Any
 
 # What stands for `LexicalModulation` in the `modules.json` of a folder: part of the format.
 MODULATION = "llmaug.embedders.modulation.LexicalModulation"
+FROM_ZERO = ("table", "bias")  # its tensors that are 0 before training; each adds to the logits
 
 
 def load_retriever(folder: Path, **options: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from llmaug.embedders.loading import FROM_ZERO, MODULATION
 from llmaug.embedders.sentence import EXPORTS, PICKLED, refuse_pickles
 from llmaug.errors import RetrievalError
 from llmaug.formats.atomic import new_folder, sync
@@ -25,9 +27,11 @@ def interpolate(base: Path, tuned: Path, *, weight: float, folder: Path) -> Path
 
     A module of the base is found in the tuned folder at its place, else by the names of its
     tensors, as where it became part of a route. Tensors that only the tuned model has count as
-    having started from 0: they are multiplied by the weight. A lexical modulation, a product of
-    two of them, so grows from nothing with its square. Tensors that only the base has are not used
-    by the tuned model and go. Raises `RetrievalError` for two models that do not belong together.
+    having started from 0: they are multiplied by the weight. Of a lexical modulation, whose tensors
+    are multiplied with each other, this holds for those that start at 0 alone; the others are the
+    tuned model's, so that what is modulated grows with the weight and not with a power of it.
+    Tensors that only the base has are not used by the tuned model and go. Raises `RetrievalError`
+    for two models that do not belong together.
 
     An earlier model in `folder` is replaced once the new one is whole.
     """
@@ -72,8 +76,10 @@ def _write_between(base: Path, tuned: Path, *, weight: float, folder: Path) -> N
             f"{_example(_modules(tuned))!r} there and {_example(ours)!r} in the base; "
             "give the model that it was tuned from"
         )
+    modulations = _modulations(tuned)
     for path in _weight_files(tuned):
-        start = starts[str(path.parent.relative_to(tuned))]
+        place = str(path.parent.relative_to(tuned))
+        start, modulates = starts[place], place in modulations
         with safe_open(path, framework="pt") as opened:
             about, tensors = opened.metadata(), {}
             for name in opened.keys():  # noqa: SIM118 - not a dict
@@ -81,6 +87,9 @@ def _write_between(base: Path, tuned: Path, *, weight: float, folder: Path) -> N
                 if name in start:
                     with safe_open(start[name], framework="pt") as other:
                         beginning = other.get_tensor(name)
+                elif modulates and name not in FROM_ZERO:
+                    tensors[name] = ending
+                    continue
                 where = f"{name!r} of {path.relative_to(tuned)}"
                 tensors[name] = _between(beginning, ending, weight=weight, where=where)
         target = folder / path.relative_to(tuned)
@@ -100,6 +109,12 @@ def _between(base: Any, tuned: Any, *, weight: float, where: str) -> Any:
     ending = weight * tuned.float()
     mixed = ending if base is None else (1 - weight) * base.float() + ending
     return mixed.to(tuned.dtype).contiguous()
+
+
+def _modulations(folder: Path) -> set[str]:
+    """The folders, inside a model's, of its lexical modulations."""
+    parts = json.loads((folder / MODULES).read_bytes())
+    return {part["path"] for part in parts if part.get("type") == MODULATION}
 
 
 def _weight_files(folder: Path) -> list[Path]:

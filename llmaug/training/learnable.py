@@ -38,9 +38,30 @@ def check_pairs(mined: Sequence[MinedPair], settings: TrainingSettings) -> None:
             f"curriculum {settings.curriculum!r} needs the dense score of every pair and of one "
             "of its negatives at least: mine with the source 'dense'"
         )
-    taught = settings.loss.distil or settings.loss.margin_mse
-    if taught and all(one.scores.teacher is None for one in mined):
-        raise RetrievalError("distil and margin_mse need teacher scores: mine with a teacher")
+    _check_taught(mined, settings)
+
+
+def _check_taught(mined: Sequence[MinedPair], settings: TrainingSettings) -> None:
+    """Raise `RetrievalError` where a pair lacks the teacher's scores that the loss compares."""
+    loss = settings.loss
+    asked = {
+        "distil": loss.distil > 0,
+        "margin_mse": loss.margin_mse > 0,
+        "mask_ratio": loss.mask_ratio is not None,
+    }
+    names = " and ".join(name for name, used in asked.items() if used)
+    lacking = [one for one in mined if not _taught(one)] if names else []
+    if lacking:
+        raise RetrievalError(
+            f"{names} need teacher scores of a pair's document and of one of its negatives, and "
+            f"{len(lacking):,} of {len(mined):,} pairs lack them, the first that of query "
+            f"{lacking[0].pair.query_id!r}: mine with a teacher"
+        )
+
+
+def _taught(one: MinedPair) -> bool:
+    scored = any(negative.scores.teacher is not None for negative in one.negatives)
+    return scored and one.scores.teacher is not None
 
 
 def rows_of(mined: Sequence[MinedPair]) -> list[Row]:

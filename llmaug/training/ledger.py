@@ -78,11 +78,9 @@ class Ledger:
             self._entries: dict[str, dict[str, Any]] = read_entries(
                 self.folder / MANIFEST, format=FORMAT
             )
-            stale = {name for name, entry in self._entries.items() if entry.get("deleting")}
+            self._forget({n for n, entry in self._entries.items() if entry.get("deleting")})
             if fresh or fresh_from is not None:
-                kept = () if fresh else self.stages[: self.stages.index(fresh_from or "")]
-                stale |= self._entries.keys() - {*kept}
-            self._forget(stale)
+                self.forget(None if fresh else fresh_from)
         except BaseException:
             os.close(self._lock)
             raise
@@ -96,6 +94,15 @@ class Ledger:
     def close(self) -> None:
         """Let other processes work in the folder."""
         os.close(self._lock)
+
+    def forget(self, first: str | None = None) -> None:
+        """Delete a stage and those that come after it in `stages`, or all of them."""
+        kept = () if first is None else self.stages[: self.stages.index(first)]
+        self._forget(self._entries.keys() - {*kept})
+
+    def finished(self, name: str) -> bool:
+        """Whether the stage was brought to an end, with whatever inputs."""
+        return "files" in self._entries.get(name, {})
 
     @contextlib.contextmanager
     def stage(self, name: str, *, inputs: Mapping[str, Any]) -> Iterator[Stage]:
@@ -123,6 +130,7 @@ class Ledger:
         with explained(folder):
             files = files_in(folder, but=WORK)
         stage.digest = digest_of({"inputs": inputs, "files": files})
+        stage.counts = orjson.loads(as_json(stage.counts))  # as they will be read
         self._entries[name] = {
             "inputs": inputs,
             "files": files,

@@ -34,13 +34,11 @@ def trusted_by_teacher(teacher: Tensor, *, ratio: float) -> Tensor:
     """Which of a query's own documents the teacher scores above `ratio` times the positive.
 
     `teacher` is (rows, 1 + negatives), the positive first; so is the answer, in which the positive
-    is False. A share of a negative score means nothing: where a row has one, its scores are counted
-    from the lowest of them. Unknown scores (NaN) on either side mask nothing. CADET
-    (arXiv 2502.19712) takes 0.6 on scores from 0 to 1.
+    is False. Scores are from 0 to 1, as every `Teacher` gives them; unknown ones (NaN), on either
+    side, mask nothing. The miner's `teacher_ratio` is the same rule, before training; CADET
+    (arXiv 2502.19712) takes 0.6.
     """
-    lowest = teacher.nan_to_num(nan=0.0).amin(dim=1, keepdim=True).clamp(max=0.0)
-    above = teacher - lowest
-    trusted = above > ratio * above[:, :1]
+    trusted = teacher > ratio * teacher[:, :1]
     trusted[:, 0] = False
     return trusted
 

@@ -23,8 +23,8 @@ SCORES = ("dense", "bm25", "teacher")
 class Scores:
     """What each judge says of a query and a document; None where it was not asked.
 
-    `dense` is a cosine, `bm25` a BM25 score (0 where they share no word), `teacher` whatever the
-    teacher gives: higher is better.
+    `dense` is a cosine, `bm25` a BM25 score (0 where they share no word), `teacher` from 0 (no
+    answer) to 1 (an answer).
     """
 
     dense: float | None = None
@@ -124,4 +124,6 @@ def _scores(row: Any, *, where: str) -> Scores:
             or not math.isfinite(value)
         ):
             raise TextError(f"{where}: the score {name!r} is {short(repr(value))}, not a number")
+        if name == "teacher" and value is not None and not 0 <= value <= 1:
+            raise TextError(f"{where}: the score 'teacher' is {value}, not between 0 and 1")
     return Scores(**{name: given.get(name) for name in SCORES})

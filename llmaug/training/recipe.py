@@ -10,9 +10,16 @@ from typing import Any
 from llmaug.errors import PlanError, did_you_mean
 from llmaug.retrieval.building import silent
 from llmaug.retrieval.dense import Progress
-from llmaug.training import stage_filter, stage_queries, stage_results, stage_training
+from llmaug.training import (
+    stage_filter,
+    stage_queries,
+    stage_results,
+    stage_saturation,
+    stage_training,
+)
 from llmaug.training.ledger import Ledger
 from llmaug.training.recipe_file import Recipe
+from llmaug.training.recipe_ready import check_ready
 from llmaug.training.recipe_run import RecipeRun
 
 # "base" indexes the corpus with the model as it is: filters, mining and dev queries search it.
@@ -22,7 +29,7 @@ STAGES: dict[str, Callable[[RecipeRun], None]] = {
     "filter": stage_filter.screen,
     "mine": stage_training.mine,
     "train": stage_training.train,
-    "saturation": stage_training.saturation,
+    "saturation": stage_saturation.saturation,
     "gate": stage_results.gate,
     "index": stage_results.index,
     "evaluate": stage_results.evaluate,
@@ -63,14 +70,20 @@ def run_recipe(
     Raises `RetrievalError` where queries of the test are among the training queries, unless
     `allow_leakage`; where no query survives the filters; and where training breaks down.
     """
-    if until is not None and until not in STAGES:
-        raise PlanError(f"no stage {until!r}; {did_you_mean(until, STAGES)}")
-    ledger = Ledger(
-        recipe.output, recipe.record(), stages=tuple(STAGES), fresh=fresh, fresh_from=fresh_from
-    )
-    with ledger:
+    for name in (until, fresh_from):
+        if name is not None and name not in STAGES:
+            raise PlanError(f"no stage {name!r}; {did_you_mean(name, STAGES)}")
+    check_ready(recipe)
+    with Ledger(recipe.output, recipe.record(), stages=tuple(STAGES)) as ledger:
         run = RecipeRun(recipe, ledger, allow_leakage, progress, said)
-        stage_filter.human_pairs(run)  # a leak is refused before anything is paid for
+        anew = fresh or fresh_from is not None
+        # Before anything is lost or paid for.
+        if anew or not ledger.finished("filter"):
+            stage_filter.human_pairs(run)
+        if recipe.generate is not None and (anew or not ledger.finished("generate")):
+            stage_queries.language_model(recipe.generate)
+        if anew:
+            ledger.forget(None if fresh else fresh_from)
         for name, do in STAGES.items():
             do(run)
             if name == until:

@@ -28,6 +28,13 @@ def _queries(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
     if recipe.filter != Filter() and not synthetic:
         yield "filter", "filter works on synthetic queries, and there is no generate"
+    generate, screens = recipe.generate, recipe.filter
+    written = generate is not None and generate.pairs is None  # those of a file may have scores
+    if screens.quantile and written and not screens.gives_scores:
+        yield (
+            "filter",
+            "quantile drops the lowest scores, which rerank_first gives; add it to filter.plan",
+        )
     if recipe.saturation and not synthetic:
         yield "saturation", "saturation is of synthetic queries, and there is no generate"
     shares = recipe.saturation

@@ -75,6 +75,10 @@ class Recipe:
             if name not in ("folder", "output", "vectors")
         }
         record["index"] = self.index and self.index.record()
+        return self.placed_apart(record)
+
+    def placed_apart(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """JSON in which paths below the recipe's folder start there, wherever that lies."""
         relative: dict[str, Any] = _relative(record, self.folder)
         return relative
 

@@ -8,14 +8,21 @@ from functools import cached_property
 from typing import Any
 
 from llmaug.embedders.embed import embedder as embedder_named
-from llmaug.errors import PlanError
-from llmaug.request import Embedder
+from llmaug.embedders.sentence import SentenceEmbedder
+from llmaug.errors import ModelError, PlanError
+from llmaug.retrieval.catalogues import PREFIXES, read
 from llmaug.retrieval.collection import Collection
 from llmaug.retrieval.dense import Progress
+from llmaug.retrieval.documents import read_corpus
 from llmaug.retrieval.index import Index
+from llmaug.retrieval.qrels import SPLIT
 from llmaug.retrieval.settings import Settings
+from llmaug.training.leakage import Leakage, answering, leaks
 from llmaug.training.ledger import Ledger
+from llmaug.training.ledger_files import digest_of
+from llmaug.training.pairs import Pair, pairs_of
 from llmaug.training.recipe_file import Recipe
+from llmaug.training.screening import Screened, screened
 
 
 @dataclass
@@ -35,6 +42,7 @@ class RecipeRun:
     def __post_init__(self) -> None:
         self.digests: dict[str, str] = {}
         self.counts: dict[str, dict[str, Any]] = {}
+        self._splits: dict[str, Collection] = {}
 
     def told(self, stage: str, counts: dict[str, Any], line: str) -> None:
         """Note what a stage came to, and say it."""
@@ -42,25 +50,55 @@ class RecipeRun:
         self.said(f"{stage}: {line}")
 
     @cached_property
-    def base(self) -> Embedder:
-        """The model before training."""
-        return embedder_named(self.recipe.model)
+    def base(self) -> SentenceEmbedder:
+        """The model before training; raises `ModelError` for one that has no weights here."""
+        return trainable(self.recipe.model)
 
     @cached_property
     def collection(self) -> Collection:
         """The corpus, with the test's queries and judgements where there is a test."""
         recipe = self.recipe
         if recipe.test is None:
-            corpus = Collection.read(recipe.corpus)
-            return Collection(corpus.name, corpus.documents)
+            return unjudged(recipe.corpus)
         return self.split(recipe.test.split)
 
     def split(self, name: str) -> Collection:
         """The corpus with the judged queries of a split; raises `PlanError` where it has none."""
-        found = Collection.read(self.recipe.corpus, split=name)
-        if not found.judged_queries:
-            raise PlanError(f"{found.name} has no judged queries in the split {name!r}")
-        return found
+        if name not in self._splits:
+            self._splits[name] = judged(self.recipe.corpus, split=name)
+        return self._splits[name]
+
+    @cached_property
+    def human(self) -> Screened:
+        """The human pairs, less those on the test's documents where the recipe leaves these out."""
+        human = self.recipe.human
+        if human is None:
+            return Screened([], [])
+        pairs, answers = pairs_of(self.split(human.split)), set[str]()
+        if self.recipe.test is not None and not human.test_documents:
+            answers |= {*answering(self.collection.qrels)}
+        return screened(
+            pairs, ("document of the test" if p.document_id in answers else "" for p in pairs)
+        )
+
+    @cached_property
+    def human_leakage(self) -> Leakage | None:
+        """What of the test is in the human pairs; None without a test."""
+        return self.leakage(self.human.kept) if self.recipe.test else None
+
+    def leakage(self, pairs: list[Pair]) -> Leakage:
+        """What of the test is in training pairs."""
+        test, section = self.collection, self.recipe.filter
+        given = {"min_cosine": section.leakage_cosine, "run": section.leakage_ngram}
+        options: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
+        return leaks(pairs, test.judged_queries, qrels=test.qrels, embedder=self.base, **options)
+
+    def mark(self, split: str | None) -> str | None:
+        """What tells the judged queries of a split from others; None for no split."""
+        if split is None:
+            return None
+        found = self.split(split)
+        return f"{split} {digest_of([found.judged_queries, found.qrels])}"
 
     @cached_property
     def base_index(self) -> Index:
@@ -83,3 +121,26 @@ class RecipeRun:
     def corpus_mark(self) -> str:
         """What tells this corpus from another."""
         return str(self.collection.documents.fingerprint())  # type: ignore[attr-defined]
+
+
+def trainable(name: str) -> SentenceEmbedder:
+    """The model of that name; raises `ModelError` for one whose weights are not on this machine."""
+    found = embedder_named(name)
+    if not isinstance(found, SentenceEmbedder):
+        raise ModelError(f"{name} has no weights here to train; name a folder, or minilm")
+    return found
+
+
+def unjudged(corpus: str) -> Collection:
+    """The documents of a collection, whatever splits it has."""
+    if not corpus.startswith(PREFIXES):
+        return Collection(corpus, read_corpus(corpus))
+    return Collection(corpus, read(corpus, split=SPLIT, text=None, id=None, limit=None).documents())
+
+
+def judged(corpus: str, *, split: str) -> Collection:
+    """A collection with a split's queries; raises `PlanError` where none of them is judged."""
+    found = Collection.read(corpus, split=split)
+    if not found.judged_queries:
+        raise PlanError(f"{found.name} has no judged queries in the split {split!r}")
+    return found

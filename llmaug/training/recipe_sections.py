@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmaug.errors import PlanError, did_you_mean
+from llmaug.errors import LlmaugError, PlanError, did_you_mean
 from llmaug.formats.fields import short
 from llmaug.plan import walk
 from llmaug.retrieval.measure_names import measures
@@ -16,7 +16,10 @@ from llmaug.training.settings import MiningSettings, TrainingSettings
 from llmaug.vocabulary import parse
 
 FUSION = "fusion"
+SCORE = "relevance"  # the field in which a filter says how good a query is
 LEAKS = ("refuse", "drop")
+FILTERING = ("embedder", "index")  # what the steps of a plan can use
+GENERATING = ("lm", *FILTERING)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Generate:
         others = (self.lm, self.base_url, self.lm_options, self.window, self.documents)
         if self.pairs is not None and (any(others) or self.test_documents):
             raise PlanError("pairs are written already: nothing else goes with them")
-        if self.plan is not None and _asks(self.plan) and self.lm is None:
+        if self.plan is not None and "lm" in _uses(self.plan, given=GENERATING) and not self.lm:
             raise PlanError("lm is missing: the plan asks a language model")
         if "key" in self.lm_options or "@" in (self.base_url or ""):
             raise PlanError("a key comes from the environment only: set LLMAUG_API_KEY")
@@ -52,11 +55,12 @@ class Generate:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which synthetic queries go on; each filter is off at None.
+    """Which synthetic queries go on; each filter but that for leakage is off at None.
 
     `plan` has steps that look at one query. The rest looks at all: the share of the lowest scores
     that goes (`quantile`), the cosine from which two queries are the same (`near`), the most
-    queries of a document, and the cosine and length of n-grams at which a query leaks the test.
+    queries of a document, and the cosine and length of n-grams at which a query leaks the test,
+    None for those of `leaks`.
     """
 
     plan: str | None = None
@@ -68,7 +72,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.plan is not None:
-            _asks(self.plan)
+            _uses(self.plan, given=FILTERING)
         if self.quantile is not None and not 0 <= self.quantile < 1:
             raise PlanError(f"quantile is a share from 0 to below 1, not {self.quantile}")
         for name in ("near", "leakage_cosine"):
@@ -77,6 +81,11 @@ class Filter:
                 raise PlanError(f"{name} is a cosine above 0 and at most 1, not {value}")
         _at_least("per_document", self.per_document, 1)
         _at_least("leakage_ngram", self.leakage_ngram, 1)
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether the plan says how good a query is."""
+        return self.plan is not None and any(SCORE in one.gives for one in walk(parse(self.plan)))
 
 
 @dataclass(frozen=True)
@@ -166,15 +175,22 @@ class Evaluate:
         measures(self.measures)
 
 
-def _asks(plan: str) -> bool:
-    """Whether a plan asks a language model; raises `PlanError` where it is no plan."""
+def _uses(plan: str, *, given: Collection[str]) -> frozenset[str]:
+    """What a plan needs to run; raises `PlanError` where it is none, or needs what is not given."""
     try:
         steps = walk(parse(plan))
         for step in steps:
             step.check()
-    except PlanError as error:
+    except LlmaugError as error:  # also of a model's folder
         raise PlanError(f"plan is wrong: {error}") from None
-    return any("lm" in step.uses for step in steps)
+    for step in reversed(steps):  # the innermost at fault
+        if others := step.uses - {*given}:
+            hint = "; put it into generate.plan" if others == {"lm"} else ""
+            raise PlanError(
+                f"plan has {short(str(step))}, which needs the {' and '.join(sorted(others))}, and "
+                f"there is only the {' and the '.join(given)}{hint}"
+            )
+    return frozenset(name for step in steps for name in step.uses)
 
 
 def _at_least(name: str, value: int | None, least: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from llmaug import journal
+from llmaug.training.recipe_sections import SCORE
 
 Asked = tuple[str, str]  # a document's id and a query for it
 
@@ -25,7 +26,7 @@ class Verdicts(NamedTuple):
     failed: dict[str, str]
 
 
-def verdicts(run: Path, *, score: str = "relevance") -> Verdicts:
+def verdicts(run: Path, *, score: str = SCORE) -> Verdicts:
     """Read a run directory; `score` is the field that holds a query's score."""
     found = Verdicts({}, {}, {})
     for row in _rows(run / "output.jsonl"):

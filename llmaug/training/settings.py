@@ -22,7 +22,8 @@ class MiningSettings:
 
     Candidates stand at the places `first` to `last` of the rankings of `sources`. One goes when
     its cosine is above the positive's less `margin`, or less `relative_margin` times the size of
-    the positive's, or when its teacher score is above `teacher_ratio` times the positive's.
+    the positive's, or when its teacher score, from 0 to 1, is above `teacher_ratio` times the
+    positive's: the rule by which a loss's `mask_ratio` masks those that stay.
     """
 
     negatives: int = 4
@@ -58,11 +59,12 @@ class LossSettings:
     `infonce`, `distil` and `margin_mse` weigh the three losses. `in_batch` lets the documents of
     other queries in the batch be negatives, `mask_known` keeps documents that are known to answer
     a query, and second copies, from being its negatives; `mask_ratio` does so to documents whose
-    teacher score is above this share of the positive's, and `mask_similar` to those that the model
-    itself finds nearer than the positive by more than this. `hardness` is the most that a
-    negative's own cosine adds to its logit. `mixed` and `mixed_query` are how many negatives MoCHi
-    mixes from pairs of the `mix_among` hardest, and from them and the query, once the share
-    `mix_from` of all steps is done. `head` is thrown away after training.
+    teacher score, from 0 to 1, is above this share of the positive's (the miner's `teacher_ratio`
+    drops them before), and `mask_similar` to those that the model itself finds nearer than the
+    positive by more than this. `hardness` is the most that a negative's own cosine adds to its
+    logit. `mixed` and `mixed_query` are how many negatives MoCHi mixes from pairs of the
+    `mix_among` hardest, and from them and the query, once the share `mix_from` of all steps is
+    done. `head` is thrown away after training.
     """
 
     temperature: float = 0.05
@@ -100,10 +102,10 @@ class LossSettings:
             _at_least("mini_batch", self.mini_batch, 1)
         for width in self.matryoshka:
             _at_least("matryoshka", width, 1)
-        if self.mask_ratio is not None and not 0 < self.mask_ratio < math.inf:
-            raise PlanError(f"mask_ratio is {self.mask_ratio}; it is a number above 0, or None")
+        if self.mask_ratio is not None and not 0 <= self.mask_ratio <= 2:
+            raise PlanError(f"mask_ratio must be between 0 and 2, or null, not {self.mask_ratio}")
         if self.mask_similar is not None and not math.isfinite(self.mask_similar):
-            raise PlanError(f"mask_similar is {self.mask_similar}; it is a number, or None")
+            raise PlanError(f"mask_similar is {self.mask_similar}; it is a number, or null")
         if not self.infonce + self.distil + self.margin_mse:
             raise PlanError("infonce, distil and margin_mse are all 0; give one of them a weight")
         if not 0 <= self.mix_from <= 1:

@@ -13,15 +13,14 @@ from llmaug.errors import RetrievalError
 from llmaug.formats.atomic import new_file
 from llmaug.retrieval.qrels import Qrels
 from llmaug.training.divergence import divergence
-from llmaug.training.leakage import Leakage, answering, leaks, refuse_leakage, without_leaks
+from llmaug.training.leakage import answering, refuse_leakage, without_leaks
 from llmaug.training.near_duplicates import without_near_duplicates
-from llmaug.training.pairs import Pair, pairs_of, read_pairs, write_pairs
+from llmaug.training.pairs import Pair, read_pairs, write_pairs
 from llmaug.training.recipe_run import RecipeRun
 from llmaug.training.screening import (
     Screened,
     at_most,
     require_any,
-    screened,
     without_lowest,
     without_repeats,
 )
@@ -46,46 +45,34 @@ def human_pairs(run: RecipeRun) -> Screened:
     Raises `RetrievalError` where queries of the test are among them, unless the recipe says to
     drop those or the user allows them.
     """
-    human = run.recipe.human
-    if human is None:
-        return Screened([], [])
-    pairs, dropped = pairs_of(run.split(human.split)), []
-    if run.recipe.test is None:
-        return Screened(pairs, [])
-    if not human.test_documents:
-        answers = answering(run.collection.qrels)
-        fewer = screened(
-            pairs, ("document of the test" if p.document_id in answers else "" for p in pairs)
-        )
-        pairs, dropped = fewer.kept, fewer.dropped
-    if not run.allow_leakage:
-        leakage = _leakage(run, pairs)
-        if human.leaks == "refuse":
-            refuse_leakage(leakage)
-        clean = without_leaks(pairs, leakage)
-        pairs, dropped = clean.kept, dropped + clean.dropped
-    return Screened(pairs, dropped)
+    human, leakage = run.recipe.human, run.human_leakage
+    if human is None or leakage is None or run.allow_leakage:
+        return run.human
+    if human.leaks == "refuse":
+        refuse_leakage(leakage)
+    clean = without_leaks(run.human.kept, leakage)
+    return Screened(clean.kept, run.human.dropped + clean.dropped)
 
 
 def screen(run: RecipeRun) -> None:
     """Drop the queries that would not train well, and set dev queries aside."""
-    recipe = run.recipe
-    human = human_pairs(run)
+    recipe, human = run.recipe, run.recipe.human
     inputs: dict[str, Any] = {
         "base": run.digests["base"],
         "generate": run.digests.get("generate"),
         "filter": asdict(recipe.filter),
-        "human": recipe.human and {**asdict(recipe.human), "pairs": len(human.kept)},
-        "dev": recipe.dev and asdict(recipe.dev),
-        "test": recipe.test and recipe.test.split,
+        "human": human and {**asdict(human), "queries": run.mark(human.split)},
+        "dev": recipe.dev and {**asdict(recipe.dev), "queries": run.mark(recipe.dev.split)},
+        "test": recipe.test and run.mark(recipe.test.split),
         "allow_leakage": run.allow_leakage,
         "seed": recipe.seed,
     }
     with run.ledger.stage("filter", inputs=inputs) as stage:
         if not stage.done:
+            written = human_pairs(run)
             synthetic = _synthetic(run, stage.work, stage.counts)
-            train, deciding = _set_aside(run, human.kept, synthetic, stage.counts)
-            stage.counts |= _counted(run, human, train, deciding)
+            train, deciding = _set_aside(run, written.kept, synthetic, stage.counts)
+            stage.counts |= _counted(run, written, train, deciding)
             write_pairs(stage.folder / PAIRS, train)
             if deciding is not None:
                 with new_file(stage.folder / DEV) as unfinished:
@@ -109,13 +96,6 @@ def dev_queries(run: RecipeRun) -> Deciding | None:
     """The dev queries that the stage set aside; None where there are none."""
     path = run.ledger.folder / "filter" / DEV
     return Deciding(**orjson.loads(path.read_bytes())) if path.exists() else None
-
-
-def _leakage(run: RecipeRun, pairs: list[Pair]) -> Leakage:
-    test, section = run.collection, run.recipe.filter
-    given = {"min_cosine": section.leakage_cosine, "run": section.leakage_ngram}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return leaks(pairs, test.judged_queries, qrels=test.qrels, embedder=run.base, **options)
 
 
 def _synthetic(run: RecipeRun, work: Any, counts: dict[str, Any]) -> list[Pair]:
@@ -145,7 +125,7 @@ def _synthetic(run: RecipeRun, work: Any, counts: dict[str, Any]) -> list[Pair]:
         count = section.per_document
         filters.append(lambda pairs: at_most(pairs, count))
     if recipe.test is not None:
-        filters.append(lambda pairs: without_leaks(pairs, _leakage(run, pairs)))
+        filters.append(lambda pairs: without_leaks(pairs, run.leakage(pairs)))
     screens: list[Screened] = []
     for one in filters:
         screens.append(one(pairs))
@@ -188,10 +168,12 @@ def _counted(
     counts["human_dropped"] = human.counts
     if deciding is not None:
         counts["dev"] = len(deciding.queries)
-    if run.recipe.test is not None:
-        leakage = _leakage(run, train)
-        counts["leakage"] = leakage.counts
-        counts["on_test_documents"] = leakage.on_test_documents
+    if run.human_leakage is not None:  # the synthetic queries have none left
+        there = {(pair.query_id, pair.query) for pair in train}
+        left = [leak.way for leak in run.human_leakage.leaks if leak[:2] in there]
+        answers = answering(run.collection.qrels)
+        counts["leakage"] = dict(Counter(left))
+        counts["on_test_documents"] = sum(pair.document_id in answers for pair in train)
     texts = {
         origin: [pair.query for pair in train if pair.origin == origin] for origin in by_origin
     }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -45,9 +44,12 @@ def generate(run: RecipeRun) -> None:
     section = run.recipe.generate
     if section is None:
         return
-    what: Mapping[str, Any] = asdict(section)
+    what = asdict(section)
     if section.pairs is not None:
-        what = {"pairs": _checksum(Path(section.pairs))}
+        what = {"pairs": checksum(Path(section.pairs))}
+    for name in ("window", "base_url"):  # how fast and where a model is asked, not what it says
+        what.pop(name, None)
+    what = run.recipe.placed_apart(what)
     inputs = {"base": run.digests["base"], "generate": what, "seed": run.recipe.seed}
     with run.ledger.stage("generate", inputs=inputs) as stage:
         if not stage.done:
@@ -93,6 +95,14 @@ def passing(run: RecipeRun, pairs: list[Pair], plan: str, *, work: Path) -> Scre
     return Screened(kept, passed.dropped)
 
 
+def language_model(section: Generate) -> dict[str, Backend]:
+    """Who is asked for queries; raises `BackendError` for a name or an option that is none."""
+    options = dict(section.lm_options)
+    if section.base_url is not None:
+        options["base_url"] = section.base_url
+    return {"lm": backend(section.lm, **options)} if section.lm else {}
+
+
 def _written(path: Path) -> list[Pair]:
     """Pairs, or the output of `llmaug augment`, whichever the file holds."""
     try:
@@ -103,7 +113,8 @@ def _written(path: Path) -> list[Pair]:
     return read_pairs(path) if b'"query_id"' in first else pairs_from_variants(path)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file; raises `TextError` where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -115,10 +126,7 @@ def _generated(run: RecipeRun, section: Generate, stage: Stage) -> list[Pair]:
     sources = stage.work / SOURCES
     if not sources.exists():
         _write_sources(sources, _drawn(run, section))
-    options = dict(section.lm_options)
-    if section.base_url is not None:
-        options["base_url"] = section.base_url
-    asked = {"lm": backend(section.lm, **options)} if section.lm else {}
+    asked = language_model(section)
     plan = parse(section.plan or "")
     job = _job(run, plan, sources, output=stage.work / VARIANTS, backends=asked)
     summary = _finished(run, job, "generate", window=section.window)

@@ -24,7 +24,8 @@ from llmaug.training.harm_gate import DECISION, run_gate
 from llmaug.training.recipe_run import RecipeRun
 from llmaug.training.saturation_plot import SaturationPoint
 from llmaug.training.stage_filter import training_pairs
-from llmaug.training.stage_training import CURVE, MODEL, PICTURE, base_folder, dev_set, measure_of
+from llmaug.training.stage_saturation import CURVE, PICTURE
+from llmaug.training.stage_training import MODEL, dev_set, measure_of
 from llmaug.training.tested import on_collections, read_results
 
 RESULTS, CARD = "results.json", "README.md"
@@ -42,7 +43,7 @@ def gate(run: RecipeRun) -> None:
     with run.ledger.stage("gate", inputs=inputs) as stage:
         if not stage.done:
             decision = run_gate(
-                base_folder(run),
+                run.base.folder,
                 run.ledger.folder / "train" / MODEL,
                 dev_set(run) if settings else None,
                 settings=settings,
@@ -84,7 +85,7 @@ def evaluate(run: RecipeRun) -> None:
         return
     inputs = {
         "index": run.digests["index"],
-        "test": asdict(test),
+        "test": {**run.recipe.placed_apart(asdict(test)), "queries": run.mark(test.split)},
         "evaluate": asdict(run.recipe.evaluate),
     }
     with run.ledger.stage("evaluate", inputs=inputs) as stage:

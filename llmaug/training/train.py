@@ -44,7 +44,7 @@ def train(
     *,
     documents: Callable[[str], str],
     settings: TrainingSettings,
-    folder: Path,
+    folder: str | Path,
     known: Mapping[str, Collection[str]] | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
