@@ -61,7 +61,7 @@ def train(
             "another output"
         )
     if dry_run:
-        check_ready(asked)
+        check_ready(asked, fetch=False)
         for line in outline(asked):
             print(line)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def test_a_second_run_does_nothing_and_says_the_same(folder: Path, whole: Recipe
     assert [again.counts[name] for name in told] == [whole.counts[name] for name in told]
 
 
+def test_no_text_is_embedded_twice_without_need(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmaug.embedders.sentence import SentenceEmbedder
+
+    asked: list[tuple[str, str | None]] = []
+    encode = SentenceEmbedder.encode
+
+    def counting(embedder: Any, texts: list[str], *given: Any, **options: Any) -> Any:
+        asked.extend((text, options.get("side")) for text in texts)
+        return encode(embedder, texts, *given, **options)
+
+    monkeypatch.setattr(SentenceEmbedder, "encode", counting)
+    done(folder, HUMAN + FAKE, output=tmp_path / "out", until="mine")
+    assert max(Counter(asked).values()) == 2  # the test beside human and beside written queries
+    asked.clear()
+    done(folder, HUMAN + FAKE, output=tmp_path / "out", until="mine")
+    assert asked == []
+
+
 def test_a_run_stops_where_it_is_told_and_goes_on_later(folder: Path, tmp_path: Path) -> None:
     result = done(folder, HUMAN, output=tmp_path / "out", until="mine")
     assert result.model is None
@@ -141,7 +162,7 @@ def test_without_a_gate_the_tuned_model_goes_out_and_its_card_says_so(
 ) -> None:
     result = done(
         folder,
-        HUMAN + "gate: false\ndev: false\n".replace("dev: false\n", ""),
+        HUMAN + "gate: false\n",
         output=tmp_path / "out",
     )
     assert result.model is not None
@@ -166,6 +187,8 @@ def test_unknown_stages_touch_nothing(folder: Path, tmp_path: Path, name: str, v
     options: dict[str, Any] = {name: value}
     with pytest.raises(PlanError, match="no stage 'trian'; did you mean train"):
         done(folder, HUMAN, output=tmp_path / "out", **options)
+    with pytest.raises(PlanError, match="leave out fresh, or fresh_from"):
+        done(folder, HUMAN, output=tmp_path / "out", fresh=True, fresh_from="mine")
     assert not (tmp_path / "out").exists()
 
 

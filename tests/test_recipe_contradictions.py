@@ -62,6 +62,7 @@ BOTH = HUMAN + "generate: {plan: doc2query(n=2), lm: 'fake:'}\n"
         (HUMAN + "train: {loss: {margin_mse: 1}}\n", "loss.margin_mse needs a teacher"),
         (HUMAN + "train: {loss: {mask_ratio: 0.9}}\n", "loss.mask_ratio needs a teacher"),
         (HUMAN + "mine: {teacher_ratio: 0.9}\n", ":4: teacher_ratio needs a teacher"),
+        (BARE + "human: {leaks: drop}\n", ":3: leaks and test_documents are about a test"),
         (HUMAN + "evaluate: {measures: [R@5]}\n", ":4: evaluate needs test queries"),
         (HUMAN + "test: true\nindex: false\n", ":5: test is measured by searching an index"),
         (HUMAN + "test: true\nevaluate: {measures: [nDGC@10]}\n", ":5: .*did you mean nDCG"),

@@ -104,3 +104,9 @@ def test_pairs_are_queries_with_judgements():
     pairs = [pair("q1", "d1"), pair("q1", "d2"), pair("q2", "d1")]
     assert queries_of(pairs) == {"q1": "words of q1", "q2": "words of q2"}
     assert qrels_of(pairs) == {"q1": {"d1": 1, "d2": 1}, "q2": {"d1": 1}}
+
+
+def test_an_id_of_two_queries_is_refused():
+    pairs = [Pair("q", "one", "d1"), Pair("q", "one", "d2"), Pair("q", "another", "d3")]
+    with pytest.raises(RetrievalError, match="'q' is that of 'one' and of 'another'"):
+        queries_of(pairs)

@@ -30,9 +30,14 @@ def load_retriever(folder: Path, **options: Any) -> Any:
 
 
 def task_of(model: Any, side: str) -> dict[str, str]:
-    """What `model.encode` must be told beside the texts so that queries alone are modulated."""
-    modulated = any(getattr(part, "modulates", "") == side for part in model)
-    return {"task": side} if modulated else {}
+    """What `encode` and `preprocess` must be told beside the texts of a side, if anything.
+
+    So queries alone are modulated, and each side of a model with routes takes its own.
+    """
+    for part in model:
+        if getattr(part, "modulates", "") == side or side in getattr(part, "sub_modules", ()):
+            return {"task": side}
+    return {}
 
 
 def _is_modulated(folder: Path) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
+from llmaug.embedders.loading import task_of
 from llmaug.embedders.sentence import MOST_CHARACTERS_PER_TOKEN
+from llmaug.retrieval.vectors import key
 from llmaug.training.mined import MinedPair
 from llmaug.training.settings import TrainingSettings
 
@@ -20,7 +22,8 @@ class Collator:
     The columns are query, positive and negatives, read and cut when they are asked for, so that
     memory holds the tokens of one batch only. The prompts go before the texts as the embedder puts
     them. `known` are the documents that answer a query, by its id; those that are paired with the
-    same query are known anyway. The label has "documents" (B, 1 + N), "positives" (B, P), padded
+    same query are known anyway. Documents of the same text have one number, so that a copy of an
+    answer is known to be one. The label has "documents" (B, 1 + N), "positives" (B, P), padded
     with -1, and "teacher" (B, 1 + N), NaN where there is no score.
     """
 
@@ -42,9 +45,12 @@ class Collator:
             "document": int(min(settings.document_tokens, longest)),
         }
         self._numbers: dict[str, int] = {}
+        by_text: dict[bytes, int] = {}
         for one in mined:
             for id in _ids(one):
-                self._numbers.setdefault(id, len(self._numbers))
+                if id not in self._numbers:
+                    number = by_text.setdefault(key(documents(id)), len(by_text))
+                    self._numbers[id] = number
         self._answers = self._answering(known or {})
 
     def _answering(self, known: Mapping[str, Collection[str]]) -> dict[str, set[int]]:
@@ -76,9 +82,8 @@ class Collator:
         longest = most * MOST_CHARACTERS_PER_TOKEN
         # Tokenizers refuse half of a surrogate pair, and would work through all of a long text.
         clean = [text[:longest].encode("utf-8", "replace").decode() for text in texts]
-        return dict(
-            self._model.preprocess(clean, prompt=self._prompts[side] or None, max_length=most)
-        )
+        told = {"prompt": self._prompts[side] or None, **task_of(self._model, side)}
+        return dict(self._model.preprocess(clean, max_length=most, **told))
 
     def _label(self, rows: list[MinedPair], ids: list[list[str]]) -> dict[str, torch.Tensor]:
         answers = [sorted(self._answers[row.pair.query]) for row in rows]

@@ -73,6 +73,8 @@ def run_recipe(
     for name in (until, fresh_from):
         if name is not None and name not in STAGES:
             raise PlanError(f"no stage {name!r}; {did_you_mean(name, STAGES)}")
+    if fresh and fresh_from is not None:
+        raise PlanError("fresh throws all stages away; leave out fresh, or fresh_from")
     check_ready(recipe)
     with Ledger(recipe.output, recipe.record(), stages=tuple(STAGES)) as ledger:
         run = RecipeRun(recipe, ledger, allow_leakage, progress, said)

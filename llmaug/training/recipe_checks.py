@@ -69,6 +69,9 @@ def _deciding(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 def _measuring(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.test is None:
+        human = recipe.human
+        if human is not None and (human.leaks != "refuse" or not human.test_documents):
+            yield "human", "leaks and test_documents are about a test, and there is none; add test"
         if recipe.evaluate != Evaluate():
             yield "evaluate", "evaluate needs test queries; add test: {split: test}"
         if recipe.filter.leakage_cosine is not None or recipe.filter.leakage_ngram is not None:

@@ -13,10 +13,11 @@ from llmaug.training.recipe_sections import FUSION
 from llmaug.training.stage_queries import checksum
 
 
-def check_ready(recipe: Recipe) -> None:
+def check_ready(recipe: Recipe, *, fetch: bool = True) -> None:
     """Raise the error of the first thing that is not there: corpus, split, model, teacher, pairs.
 
-    Reads queries and judgements, not the documents, and loads no model.
+    Reads queries and judgements, not the documents, and loads no model. One on a hub is looked for
+    only with `fetch`.
     """
     unjudged(recipe.corpus)
     sections = (recipe.human, recipe.dev, recipe.test)
@@ -27,7 +28,9 @@ def check_ready(recipe: Recipe) -> None:
             raise PlanError(
                 f"{name} has no judged queries to measure on; leave it out of test.also"
             )
-    trainable(recipe.model)
+    on_hub = "/" in recipe.model and not Path(recipe.model).is_absolute()
+    if fetch or not on_hub:
+        trainable(recipe.model)
     if recipe.teacher is not None and recipe.teacher != FUSION:
         check_folder(Path(recipe.teacher))
     generate = recipe.generate

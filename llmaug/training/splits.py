@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from llmaug.errors import PlanError, RetrievalError
+from llmaug.formats.fields import short
 from llmaug.retrieval.qrels import Qrels
 from llmaug.training.pairs import Pair
 
@@ -64,8 +65,15 @@ def split_dev(
 
 
 def queries_of(pairs: Iterable[Pair]) -> dict[str, str]:
-    """The queries of pairs as {id: text}."""
-    return {pair.query_id: pair.query for pair in pairs}
+    """The queries of pairs as {id: text}; raises `RetrievalError` for an id of two texts."""
+    queries: dict[str, str] = {}
+    for pair in pairs:
+        if (text := queries.setdefault(pair.query_id, pair.query)) != pair.query:
+            raise RetrievalError(
+                f"the query id {short(pair.query_id)!r} is that of {short(text)!r} and of "
+                f"{short(pair.query)!r}; give each query an id of its own"
+            )
+    return queries
 
 
 def qrels_of(pairs: Iterable[Pair]) -> Qrels:

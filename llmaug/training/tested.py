@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from llmaug.retrieval.catalogues import PREFIXES
 from llmaug.retrieval.collection import Collection
 from llmaug.retrieval.compare import compare_evaluations
 from llmaug.retrieval.index import Index
@@ -28,20 +30,21 @@ def on_collections(run: RecipeRun, stage: Stage) -> list[OnCollection]:
     test = run.recipe.test
     assert test is not None
     tuned = Index.open(run.ledger.folder / "index")
-    results = [_tested(run, stage, run.collection, before=run.base_index, after=tuned)]
-    for name in test.also:
+    names = _names([run.recipe.corpus, *test.also])
+    results = [_tested(run, stage, run.collection, names[0], before=run.base_index, after=tuned)]
+    for name, shown in zip(test.also, names[1:], strict=True):
         collection = Collection.read(name)
         before, after = (
             Index.build(
                 Collection(collection.name, collection.documents),
-                stage.work / f"{Path(name).name}-{len(results)}-{which}",
+                stage.work / f"{len(results)}-{which}",
                 embedder=embedder,
                 settings=Settings(),
                 progress=run.progress,
             )
             for which, embedder in ((BASE, run.base), (TUNED, tuned.embedder))
         )
-        results.append(_tested(run, stage, collection, before=before, after=after))
+        results.append(_tested(run, stage, collection, shown, before=before, after=after))
     return results
 
 
@@ -55,9 +58,15 @@ def read_results(path: Path) -> Iterator[OnCollection]:
 
 
 def _tested(
-    run: RecipeRun, stage: Stage, collection: Collection, *, before: Index, after: Index
+    run: RecipeRun,
+    stage: Stage,
+    collection: Collection,
+    name: str,
+    *,
+    before: Index,
+    after: Index,
 ) -> OnCollection:
-    queries, name = collection.judged_queries, Path(collection.name).name
+    queries, file = collection.judged_queries, re.sub(r"[^\w.-]+", "-", name)
     found: dict[str, Rankings] = {}
     for system, index, mode in (
         (BASE, before, "dense"),
@@ -69,7 +78,7 @@ def _tested(
         if mode in index.modes:
             found[system] = index.search(queries, k=DEPTH, mode=mode)
             tag = system.replace(" ", "-")
-            write_rankings(stage.folder / f"{name}.{tag}.trec", found[system], tag=tag)
+            write_rankings(stage.folder / f"{file}.{tag}.trec", found[system], tag=tag)
     measures = run.recipe.evaluate.measures
     evaluations = {
         system: evaluate(rankings, collection.qrels, measures) for system, rankings in found.items()
@@ -88,6 +97,15 @@ def _tested(
         gains={row.measure: Estimate(row.difference, row.low, row.high) for row in compared.rows},
         p={row.measure: row.p for row in compared.rows},
     )
+
+
+def _names(collections: list[str]) -> list[str]:
+    """What the collections are called, each once, without the folders above them."""
+    names: list[str] = []
+    for one in collections:
+        name = one if one.startswith(PREFIXES) else Path(one).name
+        names.append(name if name not in names else f"{name} ({len(names) + 1})")
+    return names
 
 
 def _of(evaluation: Evaluation, *, seed: int) -> dict[str, Estimate]:
