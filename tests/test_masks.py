@@ -44,7 +44,7 @@ def test_the_unwanted_are_found_wherever_they_stand(documents, unwanted):
     ("teacher", "trusted"),
     [
         ([1.0, 0.7, 0.6, 0.5], [False, True, False, False]),  # a share of the positive's
-        ([0.0, 0.1, 0.0, -0.0], [False, True, False, False]),  # above a positive of nothing
+        ([0.0, 0.1, 0.0, 0.9], [False, False, False, False]),  # no share of nothing
         ([1.0, math.nan, 0.9, 0.2], [False, False, True, False]),
         ([math.nan, 0.9, 0.9, 0.9], [False, False, False, False]),
     ],

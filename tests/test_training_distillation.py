@@ -18,6 +18,7 @@ from llmaug.training.distillation import listwise, margin_mse, own_cosines
 TEMPERATURES = {"student_temperature": 0.05, "teacher_temperature": 0.3}
 COSINES = torch.rand(4, 5, generator=torch.Generator().manual_seed(0))
 TEACHER = torch.rand(4, 5, generator=torch.Generator().manual_seed(1))
+TEACHER[:, 0] += 0.3  # an answer that no teacher puts below all other documents
 LOSSES = pytest.mark.parametrize("loss", [listwise, margin_mse])
 
 
@@ -80,3 +81,17 @@ def test_a_cosine_that_is_none_shows(loss):
     cosines = COSINES.clone()
     cosines[0, 1] = math.nan
     assert loss(cosines, TEACHER, **TEMPERATURES).isnan()
+
+
+@LOSSES
+def test_a_teacher_that_puts_an_answer_below_all_else_is_not_heard(loss):
+    teacher = TEACHER.clone()
+    teacher[1, 0] = 0.0
+    teacher[1, 2] = math.nan
+    cosines = COSINES.clone().requires_grad_()
+    found = loss(cosines, teacher, **TEMPERATURES)
+    found.backward()
+    rest = [0, 2, 3]
+    alone = loss(COSINES[rest], TEACHER[rest], **TEMPERATURES)
+    torch.testing.assert_close(found, alone * 3 / 4)
+    assert not cosines.grad[1].any()

@@ -6,8 +6,10 @@ scores are taken as they are: 0.3 suits scores from 0 to 1; the raw logits of a 
 reach ten and more, need a temperature of several.
 
 `cosines` and `teacher` are (rows, 1 + negatives), the positive first; a teacher score that is not
-known is NaN. Every row weighs the same, whatever the others hold: the sum over the rows that have
-enough scores is divided by the number of all rows.
+known is NaN. A row whose positive the teacher puts below all its negatives adds nothing: that it
+answers is known, and a student would be taught the contrary (CADET drops such queries). Every row
+weighs the same, whatever the others hold: the sum over the rows that add something is divided by
+the number of all rows.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def listwise(
     `DistillKLDivLoss`: at 0.05 that factor would make it 400 times smaller.
     """
     scored = ~teacher.isnan()
-    enough = scored.sum(dim=1) > 1
+    enough = (scored.sum(dim=1) > 1) & ~_contradicts(teacher)
     left_out = ~scored[enough]
     wanted = (teacher[enough] / teacher_temperature).masked_fill(left_out, -torch.inf)
     given = (cosines[enough] / student_temperature).masked_fill(left_out, -torch.inf)
@@ -55,10 +57,17 @@ def margin_mse(
     """
     wanted = (teacher[:, :1] - teacher[:, 1:]) / teacher_temperature
     given = (cosines[:, :1] - cosines[:, 1:]) / student_temperature
-    scored = ~wanted.isnan()
+    scored = ~wanted.isnan() & ~_contradicts(teacher)[:, None]
     weights = scored / scored.sum(dim=1, keepdim=True).clamp(min=1)
     squared = (given - wanted.masked_fill(~scored, 0.0)) ** 2
     return (squared * weights).sum() / len(teacher)
+
+
+def _contradicts(teacher: Tensor) -> Tensor:
+    """Whether the positive of each row has a lower score than every negative that has one."""
+    negatives = teacher[:, 1:]
+    lower = (teacher[:, :1] < negatives) | negatives.isnan()
+    return lower.all(dim=1) & ~negatives.isnan().all(dim=1)
 
 
 def _at_least_single(vectors: Tensor) -> Tensor:

@@ -35,10 +35,10 @@ def trusted_by_teacher(teacher: Tensor, *, ratio: float) -> Tensor:
 
     `teacher` is (rows, 1 + negatives), the positive first; so is the answer, in which the positive
     is False. Scores are from 0 to 1, as every `Teacher` gives them; unknown ones (NaN), on either
-    side, mask nothing. The miner's `teacher_ratio` is the same rule, before training; CADET
-    (arXiv 2502.19712) takes 0.6.
+    side, mask nothing, nor does a positive of 0, of which the teacher is no judge. The miner's
+    `teacher_ratio` is the same rule, before training; CADET (arXiv 2502.19712) takes 0.6.
     """
-    trusted = teacher > ratio * teacher[:, :1]
+    trusted = (teacher > ratio * teacher[:, :1]) & (teacher[:, :1] != 0)
     trusted[:, 0] = False
     return trusted
 

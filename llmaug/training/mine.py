@@ -168,6 +168,8 @@ class Miner:
             return False
         assert positive is not None
         assert negative.scores.teacher is not None
+        if not positive:  # a share of nothing would drop whatever has a score
+            return False
         return negative.scores.teacher > ratio * positive
 
     def _finished(self, prospect: Prospect) -> MinedPair:

@@ -23,7 +23,7 @@ class MiningSettings:
     Candidates stand at the places `first` to `last` of the rankings of `sources`. One goes when
     its cosine is above the positive's less `margin`, or less `relative_margin` times the size of
     the positive's, or when its teacher score, from 0 to 1, is above `teacher_ratio` times the
-    positive's: the rule by which a loss's `mask_ratio` masks those that stay.
+    positive's, unless that is 0: the rule by which a loss's `mask_ratio` masks those that stay.
     """
 
     negatives: int = 4
