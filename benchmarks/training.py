@@ -31,6 +31,7 @@ from llmaug.training.splits import qrels_of, queries_of, split_dev
 from llmaug.training.teacher import FusionTeacher
 from llmaug.training.train import train
 
+DENSE_WEIGHT = {"words": 0.1, "minilm": 0.5}  # in the teacher: how far the start is to be trusted
 DEV = 0.2  # of the queries, with the documents that answer them
 POOL = 800  # documents that dev queries search in
 GATE = GateSettings(weights=(0.5, 1.0))
@@ -146,7 +147,7 @@ def _mined(bench: Bench, arm: Arm, pairs: Any, index: Any) -> Path:
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         known = {query: list(judged) for query, judged in qrels_of(pairs).items()}
-        teacher = FusionTeacher(index)
+        teacher = FusionTeacher(index, weight=DENSE_WEIGHT[arm.start])
         write_mined(file, mine(pairs, index, known=known, settings=arm.mining, teacher=teacher))
     return file
 

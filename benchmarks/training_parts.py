@@ -82,6 +82,7 @@ class Bench:
                 return tuple(pairs)
             answers = answering(test.qrels)
             pairs = [pair for pair in pairs if pair.document_id not in answers]
+            return tuple(without_leaks(pairs, leaks(pairs, test.judged_queries)).kept)
         else:
             pairs = without_repeats(read_pairs(self.synthetic)).kept
             index = self.index("minilm")

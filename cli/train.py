@@ -40,7 +40,7 @@ def train(
     The stages are base, generate, filter, mine, train, saturation, gate, index, evaluate, model;
     the recipe says which. Killed at any moment, the same command goes on where it stopped. The
     model in OUTPUT/model is better than the base on the dev queries by more than luck, or it is
-    the base; its README.md has every number.
+    the base (with --no-gate it is what was tuned); its README.md has every number.
 
     Example: `llmaug train recipe.yaml`
     """

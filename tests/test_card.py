@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmaug.training.card import model_card
-from llmaug.training.card_facts import CardFacts, Estimate, OnCollection, SystemRow, TrainedOn
+from llmaug.training.card_facts import (
+    CardFacts,
+    Estimate,
+    OnCollection,
+    SweptRatio,
+    SystemRow,
+    TrainedOn,
+)
 from llmaug.training.card_text import escaped, fenced, harmless, model_name, placeless
 from llmaug.training.gate_decision import Candidate, Decision
 from llmaug.training.saturation_plot import SaturationPoint
@@ -25,6 +32,13 @@ FACTS = CardFacts(
     documents=5183,
     trained_on=(TrainedOn("human", "", 809, 919), TrainedOn("synthetic", "claim", 4000, 4000)),
     settings={"corpus": "/home/anna/data/scifact", "train": {"learning_rate": 2e-5}},
+    ratio=1.0,
+    ratio_asked=1.0,
+    sweep=(SweptRatio(1, 1.0, 0.66, -0.001, 0.002), SweptRatio(8, 4.351, 0.661, 0.0, 0.0)),
+    training={"steps": 77, "pairs a second": 71.5},
+    divergence=Estimate(0.8, 0.7, 0.9),
+    cut="7 of 60 passages were cut at 256 tokens",
+    human_dropped={"document of the test": 12},
     written=6000,
     dropped={"not in the top 20": 1900, "copied": 100},
     negatives={"pairs": 4919, "mean cosine": 0.41237},
@@ -48,8 +62,9 @@ FACTS = CardFacts(
         SaturationPoint(4000, 0.66, 0.63, 0.69),
         SaturationPoint(1000, 0.655, 0.625, 0.685),
     ),
-    saturation_base=0.6492,
-    saturation_measure="nDCG@10",
+    saturation_base=Estimate(0.6492, 0.61, 0.68),
+    saturation_human=Estimate(0.6521),
+    measure="nDCG@10",
     plot="saturation.png",
     generator="transformers:/home/anna/lm/smollm2-135m",
     leakage={"by n-gram": 3, "by embedding": 12},
@@ -86,7 +101,15 @@ def test_front_matter_is_what_sentence_transformers_reads() -> None:
         "6,000 synthetic queries were written by transformers:smollm2-135m; filters dropped 2,000:",
         "| not in the top 20 | 1,900 |",
         "| mean cosine | 0.4124 |",
-        "| none (base) | 0.6492 |",
+        "| none (base) | 0.6492 [0.6100, 0.6800] |",
+        "| none (human ones alone) | 0.6521 |",
+        "| 1 (chosen) | 1 | 0.6600 | -0.0010 ± 0.0020 |",
+        "| 8 | 4.35 | 0.6610 | +0.0000 ± 0.0000 |",
+        "| pairs a second | 71.5000 |",
+        "| document of the test | 12 |",
+        "A classifier tells synthetic from human queries with an AUC of 0.8000 [0.7000, 0.9000]; "
+        "0.5 is chance.",
+        "7 of 60 passages were cut at 256 tokens: queries were written for their beginnings.",
         "| 1,000 | 0.6550 [0.6250, 0.6850] |",
         "![dev quality against the number of synthetic queries](saturation.png)",
         "- Queries near those of the test, by embedding: 12.",
@@ -109,6 +132,18 @@ def test_caveats() -> None:
     assert "was not tested" in card
     undecided = Decision(0.0, "12 dev queries are fewer than 20", settings=GateSettings())
     assert "too few dev queries" in model_card(replace(FACTS, decision=undecided))
+
+
+def test_synthetic_pairs_that_were_not_trained_on_are_not_claimed() -> None:
+    card = model_card(replace(FACTS, ratio=0.0, ratio_asked=0.0))
+    assert "None of the 4,000 synthetic pairs was trained on: the ratio is 0." in card
+    assert "| human |" in card
+    assert "| synthetic | claim |" not in card
+
+
+def test_a_title_shows_no_escapes() -> None:
+    assert "# my_tuned_model" in model_card(replace(FACTS, name="my_tuned_model")).splitlines()
+    assert "# \\_x\\_" in model_card(replace(FACTS, name="_x_")).splitlines()
 
 
 def test_what_is_not_there_has_no_section() -> None:

@@ -135,7 +135,7 @@ def test_the_word_seed_in_a_repeated_text_does_not_take_the_seed_out() -> None:
             BackendStopped,
             "not know the model 'test-model'",
         ),
-        ({"status": 405}, BackendStopped, "has no chat completions (405): check --base-url"),
+        ({"status": 405}, BackendStopped, "has no chat completions (405): check the base URL"),
         ({"status": 408}, Unavailable, "answered 408: the server is in trouble"),
         ({"status": 409}, Unavailable, "answered 409"),
         ({"status": 425}, Unavailable, "answered 425"),

@@ -28,7 +28,7 @@ def test_server_down_at_start() -> None:
         start(ChatBackend("qwen3-8b", base_url=f"http://127.0.0.1:{port}/v1"))
     assert str(caught.value) == (
         f"nothing answers at http://127.0.0.1:{port}/v1 (connection refused): start the server, "
-        "e.g. `vllm serve qwen3-8b`, or pass --base-url"
+        "e.g. `vllm serve qwen3-8b`, or give another base URL"
     )
 
 
@@ -158,7 +158,7 @@ def test_redirects_are_not_followed() -> None:
                     BackendStopped, match="redirects to http://localhost:"
                 ) as caught:
                     await backend.complete(request())
-                assert "pass the right address as --base-url" in str(caught.value)
+                assert "give the right base URL" in str(caught.value)
             finally:
                 await backend.close()
             return other.requests

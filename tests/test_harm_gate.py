@@ -12,7 +12,7 @@ from scipy import stats
 import llmaug as la
 from llmaug.errors import PlanError, RetrievalError
 from llmaug.training.dev import DevSet
-from llmaug.training.harm_gate import decide, run_gate
+from llmaug.training.harm_gate import Decision, decide, run_gate
 from llmaug.training.settings import GateSettings
 
 
@@ -84,6 +84,16 @@ def test_few_queries_cannot_decide(queries, weight):
     assert decision.weight == weight
     assert ("19 dev queries cannot decide, and at least 20" in decision.reason) == (weight == 0)
     assert decision.candidates[0].difference == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("trainings", "weight"), [(1, 1), (5, 0)])
+def test_a_choice_among_trainings_by_the_same_queries_is_paid_for(trainings, weight):
+    base, tried = candidates(0.03, spread=0.1, queries=40)
+    assert 0.01 < decided(base, tried).candidates[0].corrected < 0.05
+    decision = decide(base, tried, settings=GateSettings(), trainings=trainings)
+    assert (decision.weight, decision.level) == (weight, 0.05 / trainings)
+    assert ("at level 0.01 (0.05 for 5 trainings" in decision.reason) == (trainings == 5)
+    assert Decision.recorded(json.loads(json.dumps(decision.record()))) == decision
 
 
 def test_a_gain_below_what_can_be_shown_is_said_to_be_so():

@@ -190,12 +190,20 @@ def test_a_pair_whose_document_the_index_lacks_is_named(index):
         mined(pairs, index)
 
 
-def test_a_corpus_that_is_too_small_is_refused_with_the_pair(tmp_path):
+def test_a_corpus_that_is_too_small_for_every_pair_is_refused(tmp_path):
     small = texts(5)
     index = index_of(small, tmp_path / "small")
     assert len(mined(pairs_for(small), index)[0].negatives) == 4
-    with pytest.raises(RetrievalError, match=r"only 4 of 5 documents .* query 'q-d00'"):
+    with pytest.raises(RetrievalError, match="of no pair can 5 of the 5 documents be negatives"):
         mined(pairs_for(small), index, MiningSettings(negatives=5, relative_margin=None))
+
+
+def test_a_pair_with_too_few_negatives_is_left_out_and_counted(tmp_path):
+    small = texts(5)
+    mining = mine(pairs_for(small), index_of(small, tmp_path / "small"), known={"q-d02": ["d00"]})
+    assert [one.pair.query_id for one in mining] == ["q-d00", "q-d01", "q-d03", "q-d04"]
+    assert (mining.account.pairs, mining.account.too_few) == (4, 1)
+    assert "1 pairs left out: too few negatives" in str(mining.account)
 
 
 def test_progress_says_how_many_of_how_many_are_done(index):

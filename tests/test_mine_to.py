@@ -97,6 +97,21 @@ def test_an_interrupted_file_is_finished_where_it_stopped(index, tmp_path, block
     assert made.account == whole.account
 
 
+def test_pairs_with_too_few_negatives_are_counted_over_an_interruption(tmp_path, blocks_of_8):
+    small = texts(12)
+    index, pairs = index_of(small, tmp_path / "index"), pairs_for(small) * 2
+    asked = {"known": {"q-d01": [*small][2:], "q-d10": [*small][:9]}}
+    whole = mine_to(tmp_path / "whole.jsonl", pairs, index, **asked)
+    path = tmp_path / "m.jsonl"
+    for number in (8, 16):
+        with pytest.raises(KeyboardInterrupt):
+            mine_to(path, pairs, index, **asked, progress=stop_at(number))
+    made = mine_to(path, pairs, index, **asked)
+    assert (made.account.pairs, made.account.too_few) == (20, 4)
+    assert made.account == whole.account
+    assert path.read_bytes() == whole.path.read_bytes()
+
+
 def test_what_was_begun_with_other_settings_is_not_gone_on_with(index, tmp_path, blocks_of_8):
     path = tmp_path / "m.jsonl"
     with pytest.raises(KeyboardInterrupt):

@@ -84,7 +84,7 @@ def test_every_stage_leaves_what_the_next_reads(whole: RecipeResult) -> None:
 
 def test_the_curve_ends_at_what_was_trained(whole: RecipeResult) -> None:
     points = whole.counts["saturation"]["points"]
-    assert [point[0] for point in points] == [73, whole.counts["filter"]["synthetic"]]
+    assert [point[0] for point in points] == [50, whole.counts["filter"]["synthetic"]]
     decision = json.loads((whole.folder / "gate" / "decision.json").read_text())
     assert points[-1][1] == pytest.approx(decision["candidates"][-1]["mean"])
     assert whole.counts["saturation"]["base"] == pytest.approx(decision["base"])

@@ -66,7 +66,7 @@ def test_documents_of_dev_queries_are_not_trained_on(folder: Path, tmp_path: Pat
     answers = {id for judged in dev["qrels"].values() for id in judged}
     pairs = read_pairs(result.folder / "filter" / "pairs.jsonl")
     assert not answers & {pair.document_id for pair in pairs}
-    assert result.counts["filter"]["on_dev_documents"] > 0
+    assert result.counts["filter"]["dropped"]["document of a dev query"] > 0
 
 
 def test_dev_queries_choose_the_ratio(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ POINTS = [
 def test_a_picture_is_drawn(tmp_path: Path, ending: str) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / f"curve.{ending}"
-    draw(POINTS, path, base=0.61, measure="nDCG@10")
+    draw(POINTS, path, base=0.61, human=0.625, measure="nDCG@10")
     begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     assert path.read_bytes().startswith(begins[ending])
     assert list(tmp_path.iterdir()) == [path]

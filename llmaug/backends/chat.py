@@ -112,7 +112,7 @@ class ChatBackend:
                 raise trouble from None
             raise BackendStopped(
                 f"nothing answers at {self.endpoint} ({connection.cause(error)}): start the "
-                f"server, e.g. `vllm serve {self.model}`, or pass --base-url"
+                f"server, e.g. `vllm serve {self.model}`, or give another base URL"
             ) from None
         if status in (401, 403):
             raise self._error(status, payload)
@@ -190,7 +190,7 @@ class ChatBackend:
             place = ""
         raise BackendStopped(
             f"{self.endpoint} redirects to {openai_format.quote(place, self._key)} "
-            f"({response.status}), which is not followed: pass the right address as --base-url"
+            f"({response.status}), which is not followed: give the right base URL"
         )
 
     def _unavailable(self, error: Exception) -> BackendError:

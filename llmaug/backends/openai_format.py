@@ -195,7 +195,7 @@ def error(
         return BackendStopped(f"{where} does not know the model {model!r}: {said}")
     if status in (404, 405):
         return BackendStopped(
-            f"{where} has no chat completions ({status}): check --base-url, "
+            f"{where} has no chat completions ({status}): check the base URL, "
             "which usually ends in /v1"
         )
     if status in (408, 409, 425, 429) or status >= 500:

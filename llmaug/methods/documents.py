@@ -98,6 +98,7 @@ def passage_rewrite(*, n: int = 1, tokens: int = 256, temperature: float | None 
     pre-training. Departs in a prompt of our own with a worked example, and in that it is asked
     to keep facts, names and numbers, which nothing checks short of filters behind it, such as
     `numbers_kept` and `entities_kept`. Where a passage was cut, its end is not in the rewrite.
+    No recipe uses it: the plan of a recipe writes queries.
     """
     return _written("passage_rewrite", tokens=tokens, n=n, temperature=temperature)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmaug.training.card_facts import CardFacts, OnCollection
+from llmaug.training.card_pairs import counted, saturation, trained_on, training
 from llmaug.training.card_text import (
     escaped,
     estimate,
@@ -16,6 +17,7 @@ from llmaug.training.card_text import (
     number,
     placeless,
     table,
+    titled,
 )
 
 TAGS = ["sentence-transformers", "sentence-similarity", "feature-extraction", "retrieval", "llmaug"]
@@ -37,17 +39,18 @@ def model_card(about: CardFacts) -> str:
         + fenced(USE, language="python"),
         "Test": "\n\n".join(map(_test, about.tests)),
         "Gate": "\n\n".join(_gate(about)),
-        "Trained on": "\n\n".join(_trained_on(about)),
-        "Hard negatives": _counts("", about.negatives),
-        "Saturation": "\n\n".join(_saturation(about)),
+        "Trained on": "\n\n".join(trained_on(about)),
+        "Training": "\n\n".join(training(about)),
+        "Hard negatives": counted("", about.negatives),
+        "Saturation": "\n\n".join(saturation(about)),
         "Caveats": "\n".join(f"- {caveat}" for caveat in _caveats(about)),
         "Settings": fenced(_yaml(harmless(about.settings)), language="yaml"),
         "Versions": ", ".join(f"{escaped(k)} {escaped(v)}" for k, v in about.versions.items()),
     }
-    base = escaped(model_name(about.base))
+    base = titled(about.base)
     head = [
         f"---\n{_yaml(_front_matter(about))}---",
-        f"# {escaped(model_name(about.name))}",
+        f"# {titled(about.name)}",
         f"A retriever: {base}, trained with llmaug for {_place(about.corpus)} "
         f"({about.documents:,} documents). In brackets are 95 % intervals.",
     ]
@@ -112,8 +115,14 @@ def _gate(about: CardFacts) -> Iterator[str]:
         yield (
             f"Of {decision.queries:,} dev queries ({about.dev or 'of unknown origin'}), "
             f"{escaped(settings.measure)} of the base is {number(decision.base)}. A candidate must "
-            f"be better with a corrected p of at most {settings.alpha:g}, one-sided; of fewer than "
-            f"{settings.fewest:,} queries nothing is decided."
+            f"be better with a corrected p of at most {decision.level:.3g}, one-sided"
+            + (
+                f" ({settings.alpha:g} for {decision.trainings} trainings that the same queries "
+                "chose among)"
+                if decision.trainings > 1
+                else ""
+            )
+            + f"; of fewer than {settings.fewest:,} queries nothing is decided."
         )
     if decision.candidates:
         names = ["weight", "mean", "difference", "p", "corrected", "better", "worse", "equal"]
@@ -130,51 +139,6 @@ def _gate(about: CardFacts) -> Iterator[str]:
             for one in decision.candidates
         ]
         yield table([*names, "detectable"], rows)
-
-
-def _trained_on(about: CardFacts) -> Iterator[str]:
-    yield table(
-        ["origin", "kind", "queries", "pairs"],
-        [
-            [escaped(one.origin), escaped(one.kind), number(one.queries), number(one.pairs)]
-            for one in about.trained_on
-        ],
-        words=2,
-    )
-    if about.written:
-        dropped = sum(about.dropped.values())
-        yield (
-            f"{about.written:,} synthetic queries were written"
-            + (f" by {escaped(placeless(about.generator))}" if about.generator else "")
-            + f"; filters dropped {dropped:,}{':' if dropped else '.'}"
-        )
-        if dropped:
-            yield _counts("reason", about.dropped)
-    if about.examples:
-        rows = [[escaped(query), escaped(text)] for query, text in about.examples]
-        yield "Some of the pairs:"
-        yield table(["query", "document"], rows, words=2)
-
-
-def _counts(title: str, counts: Mapping[str, float]) -> str:
-    if not counts:
-        return ""
-    return table([title, "number"], [[escaped(k), number(v)] for k, v in counts.items()])
-
-
-def _saturation(about: CardFacts) -> Iterator[str]:
-    if not about.saturation:
-        return
-    rows = [
-        [number(one.queries), estimate(one.mean, one.low, one.high)]
-        for one in sorted(about.saturation)
-    ]
-    if about.saturation_base is not None:
-        rows.insert(0, ["none (base)", number(about.saturation_base)])
-    yield table(["synthetic queries", f"{escaped(about.saturation_measure)} on dev"], rows)
-    if about.plot:
-        name = "".join(c if c.isalnum() or c in "._-" else "%20" for c in model_name(about.plot))
-        yield f"![dev quality against the number of synthetic queries]({name})"
 
 
 def _caveats(about: CardFacts) -> Iterator[str]:

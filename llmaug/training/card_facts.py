@@ -27,6 +27,19 @@ class TrainedOn(NamedTuple):
     pairs: int
 
 
+class SweptRatio(NamedTuple):
+    """One ratio of synthetic to human pairs that was tried: asked for, and of what there is.
+
+    `error` is the standard error of the difference to the best.
+    """
+
+    ratio: float
+    effective: float
+    mean: float
+    difference: float
+    error: float
+
+
 @dataclass(frozen=True)
 class SystemRow:
     """One system on the test queries of a collection: "base", "tuned", "BM25", "hybrid", …"""
@@ -53,10 +66,14 @@ class OnCollection:
 class CardFacts:
     """Everything that a card says; what is empty has no section.
 
-    `written` counts synthetic queries before the filters, `dropped` those that went by reason.
-    `negatives` are numbers about the mined negatives by name. `leakage` counts queries near the
-    test by where they were found. `dev` is the origin of the dev queries. `examples` are queries
-    with their documents. `settings` is `Recipe.record()`. `plot` is a file beside the card.
+    `ratio` is how many synthetic pairs go with a human one in an epoch; there may be fewer than
+    were asked for. `training` are numbers about it by name, `negatives` about the mined ones.
+    `divergence` is the AUC of telling synthetic from human queries. `written` counts synthetic
+    queries before the filters, `dropped` and `human_dropped` those that went by reason; `cut` says
+    how many passages were cut. `leakage` counts queries near the test by where they were found.
+    `dev` is the origin of the dev queries, `measure` what is measured on them, `saturation_human`
+    what human queries alone bring. `examples` are queries with their documents. `settings` is
+    `Recipe.record()`. `plot` is a file beside the card.
     """
 
     name: str
@@ -65,15 +82,23 @@ class CardFacts:
     documents: int
     trained_on: tuple[TrainedOn, ...]
     settings: Mapping[str, Any]
+    ratio: float | None = None
+    ratio_asked: float | None = None
+    sweep: tuple[SweptRatio, ...] = ()
+    training: Mapping[str, float] = field(default_factory=dict)
+    divergence: Estimate | None = None
+    cut: str = ""
     written: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    human_dropped: Mapping[str, int] = field(default_factory=dict)
     negatives: Mapping[str, float] = field(default_factory=dict)
     decision: Decision | None = None
     dev: str | None = None
     tests: tuple[OnCollection, ...] = ()
     saturation: tuple[SaturationPoint, ...] = ()
-    saturation_base: float | None = None
-    saturation_measure: str = ""
+    saturation_base: Estimate | None = None
+    saturation_human: Estimate | None = None
+    measure: str = ""
     plot: str | None = None
     generator: str | None = None
     leakage: Mapping[str, int] = field(default_factory=dict)

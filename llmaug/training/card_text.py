@@ -38,6 +38,12 @@ def model_name(name: str) -> str:
     return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "model"
 
 
+def titled(name: str) -> str:
+    """The name of a model for a line of Markdown; underscores inside words need no escape."""
+    short = model_name(name)
+    return short if re.fullmatch(r"[A-Za-z0-9]+([._/-]+[A-Za-z0-9]+)*", short) else escaped(short)
+
+
 def harmless(value: Any) -> Any:
     """Settings as JSON without absolute paths and without anything named like a secret."""
     if isinstance(value, Mapping):

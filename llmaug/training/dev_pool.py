@@ -35,11 +35,7 @@ def dev_pool(
         return ids
     known = set(ids)
     judged = {id for query in queries for id in qrels.get(query, ()) if id in known}
-    if size < len(judged):
-        raise RetrievalError(
-            f"a dev pool of {size:,} documents cannot hold the {len(judged):,} that are judged "
-            "for the dev queries; make it larger or take fewer queries"
-        )
+    require_room(len(judged), size)
     chosen = dict.fromkeys(sorted(judged))
     most = len(judged) + round(SHARE * (size - len(judged)))
     for id in _candidates(index, queries):
@@ -49,6 +45,15 @@ def dev_pool(
     others = sorted(known - chosen.keys())
     chosen.update(dict.fromkeys(_drawn(others, size - len(chosen), seed=seed)))
     return [id for id in ids if id in chosen]
+
+
+def require_room(judged: int, size: int) -> None:
+    """Raise `RetrievalError` where a pool does not hold so many judged documents."""
+    if size < judged:
+        raise RetrievalError(
+            f"a dev pool of {size:,} documents cannot hold the {judged:,} that are judged "
+            "for the dev queries; make it larger or take fewer queries"
+        )
 
 
 def _candidates(index: IndexReader, queries: Mapping[str, str]) -> Iterator[str]:

@@ -87,15 +87,20 @@ def divergence(
     )
 
 
+def different(texts: Sequence[str]) -> list[str]:
+    """The texts that differ by more than white space, each once and in one order."""
+    return sorted({" ".join(text.split()) for text in texts})
+
+
 def _chosen(texts: Sequence[str], *, seed: int) -> list[str]:
     """The different ones of the texts in one order, and not too many of them."""
     import numpy as np
 
-    different = sorted({" ".join(text.split()) for text in texts})
-    if len(different) <= MOST:
-        return different
-    chosen = np.random.default_rng(seed).choice(len(different), size=MOST, replace=False)
-    return [different[int(place)] for place in sorted(chosen)]
+    found = different(texts)
+    if len(found) <= MOST:
+        return found
+    chosen = np.random.default_rng(seed).choice(len(found), size=MOST, replace=False)
+    return [found[int(place)] for place in sorted(chosen)]
 
 
 def _places(vectors: np.ndarray, is_synthetic: np.ndarray, *, seed: int) -> np.ndarray:

@@ -46,7 +46,8 @@ class Decision:
     """Which weight the model goes out with: 0 is the base, 1 the tuned model.
 
     `reason` says why, in a sentence. The mean of a chosen candidate is the highest of several, so
-    on other queries less is to be expected. Without a gate `settings` and `base` are None.
+    on other queries less is to be expected. Without a gate `settings` and `base` are None. The same
+    dev queries had chosen the tuned model among so many `trainings`, for which `level` corrects.
     """
 
     weight: float
@@ -55,6 +56,12 @@ class Decision:
     queries: int = 0
     candidates: tuple[Candidate, ...] = ()
     settings: GateSettings | None = None
+    trainings: int = 1
+
+    @property
+    def level(self) -> float | None:
+        """The corrected p that a candidate must not exceed: alpha shared by the trainings."""
+        return None if self.settings is None else self.settings.alpha / self.trainings
 
     @classmethod
     def without_gate(cls) -> Decision:
@@ -69,9 +76,14 @@ class Decision:
         return made
 
     @classmethod
+    def unmeasured(cls, queries: int, *, settings: GateSettings) -> Decision:
+        """The base, where there are too few dev queries for measuring to decide anything."""
+        return cls(0.0, _too_few(queries, settings), queries=queries, settings=settings)
+
+    @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> Decision:
         """The decision that `record` wrote; other keys are not looked at."""
-        named = {field.name: record[field.name] for field in fields(cls)}
+        named = {one.name: record[one.name] for one in fields(cls) if one.name in record}
         rows: list[dict[str, Any]] = [
             {name: math.nan if value is None else value for name, value in row.items()}
             for row in named["candidates"]
@@ -96,14 +108,23 @@ class Decision:
         return "\n".join([*lines, self.reason])
 
 
-def decide(base: Values, candidates: Mapping[float, Values], *, settings: GateSettings) -> Decision:
+def decide(
+    base: Values,
+    candidates: Mapping[float, Values],
+    *,
+    settings: GateSettings,
+    trainings: int = 1,
+) -> Decision:
     """The weight to go out with, from {weight: {query id: value}} of the same dev queries.
 
     Among candidates that are better than the base at the level `alpha` (paired randomisation,
     one-sided, corrected for all of them) the one with the best mean, of equal ones that with the
     lowest weight; else the base, and always the base for fewer than `fewest` queries. So a model
-    that is no better than its base goes out with a chance of at most `alpha`. "max_t" corrects
-    with the correlation of the candidates, which are much alike; "holm" without.
+    that is no better than its base goes out with a chance of at most `alpha`, if its differences
+    to the base are then as likely positive as negative: what the test takes for granted. "max_t"
+    corrects with the correlation of the candidates, which are much alike; "holm" without. Where
+    these queries chose the tuned model among several `trainings`, the level is `alpha` by their
+    number (Bonferroni): the winner's luck is in its values already.
 
     Raises `RetrievalError` where the queries differ or a value is not finite.
     """
@@ -111,26 +132,30 @@ def decide(base: Values, candidates: Mapping[float, Values], *, settings: GateSe
         raise RetrievalError("the gate needs dev values of the base and of at least one candidate")
     weights = sorted(candidates)
     table = _differences(base, {weight: candidates[weight] for weight in weights})
-    rows = _rows(table, weights, base=base, settings=settings)
+    rows = _rows(table, weights, base=base, settings=settings, trainings=trainings)
     mean = math.fsum(base.values()) / len(base)
-    weight, reason = _choice(rows, queries=len(base), settings=settings)
-    return Decision(weight, reason, mean, len(base), rows, settings)
+    weight, reason = _choice(rows, queries=len(base), settings=settings, trainings=trainings)
+    return Decision(weight, reason, mean, len(base), rows, settings, trainings)
 
 
 def _choice(
-    rows: tuple[Candidate, ...], *, queries: int, settings: GateSettings
+    rows: tuple[Candidate, ...], *, queries: int, settings: GateSettings, trainings: int
 ) -> tuple[float, str]:
     """The weight, and the sentence that says why."""
-    count = f"{queries} dev quer{'y' if queries == 1 else 'ies'}"
     if queries < settings.fewest:
-        return 0.0, (
-            f"the base is kept: {count} cannot decide, and at least {settings.fewest} are asked for"
-        )
-    winners = [row for row in rows if row.corrected <= settings.alpha and row.difference > 0]
+        return 0.0, _too_few(queries, settings)
+    level = settings.alpha / trainings
+    winners = [row for row in rows if row.corrected <= level and row.difference > 0]
     best = max(winners or rows, key=lambda row: row.mean)  # the first, of equal ones
     against = (
-        f"{settings.measure} {best.difference:+.4f} on {count}, corrected p {best.corrected:.4f}"
+        f"{settings.measure} {best.difference:+.4f} on {_counted(queries)}, corrected p "
+        f"{best.corrected:.4f}"
     )
+    if trainings > 1:
+        against += (
+            f" at level {level:.3g} ({settings.alpha:g} for {trainings} trainings that the same "
+            "queries chose among)"
+        )
     if winners:
         return best.weight, f"weight {best.weight:g} is better than the base: {against}"
     return 0.0, (
@@ -138,6 +163,17 @@ def _choice(
         f"{best.weight:g}, has {against}, where a difference below {best.detectable:.4f} would "
         "often be missed"
     )
+
+
+def _too_few(queries: int, settings: GateSettings) -> str:
+    return (
+        f"the base is kept: {_counted(queries)} cannot decide, and at least {settings.fewest} are "
+        "asked for"
+    )
+
+
+def _counted(queries: int) -> str:
+    return f"{queries} dev quer{'y' if queries == 1 else 'ies'}"
 
 
 def _differences(base: Values, candidates: Mapping[float, Values]) -> np.ndarray:
@@ -161,7 +197,12 @@ def _differences(base: Values, candidates: Mapping[float, Values]) -> np.ndarray
 
 
 def _rows(
-    table: np.ndarray, weights: list[float], *, base: Values, settings: GateSettings
+    table: np.ndarray,
+    weights: list[float],
+    *,
+    base: Values,
+    settings: GateSettings,
+    trainings: int,
 ) -> tuple[Candidate, ...]:
     seed, mean = settings.seed, math.fsum(base.values()) / len(base)
     raw = [
@@ -188,7 +229,7 @@ def _rows(
                 equal=int((column == 0).sum()),
                 # The function is two-sided: twice the level is that of one side.
                 detectable=significance.detectable_difference(
-                    column, level=2 * settings.alpha / len(weights)
+                    column, level=2 * settings.alpha / trainings / len(weights)
                 ),
             )
         )

@@ -39,6 +39,7 @@ def run_gate(
     *,
     settings: GateSettings | None,
     folder: Path,
+    trainings: int = 1,
     embedder: Callable[[Path], Embedder] = _local,
     progress: Callable[[str], None] = lambda said: None,
 ) -> Decision:
@@ -47,7 +48,8 @@ def run_gate(
     Writes `model`, the one chosen, into `folder` and then `decision.json`. Interpolations exist
     one at a time and are removed once measured. What was measured is kept in `dev_values.json`: a
     gate that was killed and runs again measures only the rest. `settings=None` is no gate: the
-    tuned model is returned without measuring, and the decision says so. Raises `RetrievalError`
+    tuned model is returned without measuring, and the decision says so; so it does where fewer than
+    `fewest` dev queries keep the base. Raises `RetrievalError`
     for a gate without dev queries.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,11 +57,13 @@ def run_gate(
         decision = Decision.without_gate()
     elif dev is None:
         raise RetrievalError("the gate decides by dev queries and there are none; give a dev set")
+    elif len(dev.queries) < settings.fewest:
+        decision = Decision.unmeasured(len(dev.queries), settings=settings)
     else:
         values = _measured(
             base, tuned, dev, settings=settings, folder=folder, embedder=embedder, said=progress
         )
-        decision = decide(values.pop(0.0), values, settings=settings)
+        decision = decide(values.pop(0.0), values, settings=settings, trainings=trainings)
     interpolate(base, tuned, weight=decision.weight, folder=folder / MODEL)
     record = {
         **decision.record(),

@@ -110,8 +110,11 @@ def without_leaks(pairs: Sequence[Pair], leakage: Leakage) -> Screened:
     return screened(pairs, (ways.get((pair.query_id, pair.query), "") for pair in pairs))
 
 
-def refuse_leakage(leakage: Leakage) -> None:
-    """Raise `RetrievalError` with the counts and the first examples where a query leaks."""
+def refuse_leakage(leakage: Leakage, *, otherwise: str = "leave these queries out") -> None:
+    """Raise `RetrievalError` with the counts and the first examples where a query leaks.
+
+    `otherwise` says what can be done short of training on them.
+    """
     if not leakage.leaks:
         return
     such = "; ".join(
@@ -119,8 +122,8 @@ def refuse_leakage(leakage: Leakage) -> None:
         for leak in leakage.leaks[:EXAMPLES]
     )
     raise RetrievalError(
-        f"{leakage}: {such}{'; …' * (len(leakage.leaks) > EXAMPLES)}; leave these queries out, or "
-        "train on them all the same with --allow-leakage"
+        f"{leakage}: {such}{'; …' * (len(leakage.leaks) > EXAMPLES)}; {otherwise}, "
+        "or train on them all the same with --allow-leakage"
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from llmaug.errors import RetrievalError
-from llmaug.formats.fields import short
 from llmaug.retrieval.building import silent
 from llmaug.retrieval.dense import Progress
 from llmaug.retrieval.index import Index
@@ -21,12 +20,14 @@ from llmaug.training.settings import MiningSettings
 from llmaug.training.teacher import Teacher, ask
 
 BLOCK = 64  # pairs whose queries are encoded and searched together
+TOO_FEW = "too few negatives"
 
 
 class MiningAccount(NamedTuple):
     """What mining did: how many pairs and candidates, what was dropped and why.
 
-    `random` counts negatives drawn at random for want of others, `short` the pairs that had any.
+    `random` counts negatives drawn at random for want of others, `short` the pairs that had any,
+    `too_few` pairs left out because too few documents can be their negatives. `pairs` are the rest.
     Under "teacher" are only candidates that it was asked about: it is not asked about more than
     are needed.
     """
@@ -36,17 +37,19 @@ class MiningAccount(NamedTuple):
     dropped: dict[str, int]  # reason -> documents
     random: int
     short: int
+    too_few: int = 0
 
     def __str__(self) -> str:
         dropped = ", ".join(f"{count:,} {why}" for why, count in self.dropped.items()) or "none"
+        left_out = f"; {self.too_few:,} pairs left out: {TOO_FEW}" if self.too_few else ""
         return (
             f"{self.pairs:,} pairs, {self.candidates:,} candidates, dropped: {dropped}; "
-            f"{self.random:,} negatives at random, for {self.short:,} pairs"
+            f"{self.random:,} negatives at random, for {self.short:,} pairs{left_out}"
         )
 
 
 class Mining(Iterator[MinedPair]):
-    """The pairs with their negatives, one after the other; `account` counts as they come."""
+    """The pairs with their negatives, in order; `account` counts as they come."""
 
     def __init__(self, mined: Iterator[MinedPair], counts: Counter[str]) -> None:
         self._mined, self._counts = mined, counts
@@ -76,12 +79,13 @@ def mine(
     within a margin of the positive's cosine (the relative one is TopK-PercPos of NV-Retriever,
     arXiv 2407.15831, with the size of the positive's cosine, so that it holds for negative ones
     too), and those whose teacher score is above a share of the positive's (CADET, arXiv
-    2502.19712). Random documents stand in for those that lack; no margin applies to them.
+    2502.19712). Random documents stand in for those that lack; no margin applies to them. A pair
+    for which even these are too few is left out and counted.
 
     The outcome for a pair depends on nothing but the pair, the index, the settings and the
     teacher (and on how the embedder rounds in other company). Memory does not grow with the pairs.
-    Raises `RetrievalError` for a pair whose document the index lacks, for a corpus too small to
-    give every pair its `settings.negatives`, and for a teacher that fails.
+    Raises `RetrievalError` for a pair whose document the index lacks, at the end for a corpus too
+    small to give any pair its `settings.negatives`, and for a teacher that fails.
     """
     counts: Counter[str] = Counter()
     miner = Miner(
@@ -119,9 +123,16 @@ class Miner:
             prospects = self._candidates.of(block)
             while asked := [one for one in prospects if self._lacking(one) and one.queue]:
                 self._choose(asked)
-            mined = [self._finished(prospect) for prospect in prospects]
-            progress("negatives", self.counts["pairs"], total)
+            mined = [self._finished(one) for one in prospects if not self._lacking(one)]
+            self.counts[TOO_FEW] += len(prospects) - len(mined)
+            progress("negatives", done_of(self.counts), total)
             yield mined
+        if self.counts[TOO_FEW] and not self.counts["pairs"]:
+            raise RetrievalError(
+                f"of no pair can {self.settings.negatives} of the {len(self.documents):,} "
+                "documents be negatives: the corpus is too small for these settings; lower "
+                "negatives, last or the margins"
+            )
 
     def _lacking(self, prospect: Prospect) -> int:
         return self.settings.negatives - len(prospect.chosen)
@@ -173,26 +184,29 @@ class Miner:
         return negative.scores.teacher > ratio * positive
 
     def _finished(self, prospect: Prospect) -> MinedPair:
-        pair, wanted = prospect.pair, self.settings.negatives
-        if self._lacking(prospect):
-            raise RetrievalError(
-                f"only {len(prospect.chosen)} of {len(self.documents):,} documents can be "
-                f"negatives of query {short(pair.query_id)!r} with document "
-                f"{short(pair.document_id)!r}, not {wanted}: the corpus is too small for these "
-                "settings; lower negatives, last or the margins, or drop the pair"
-            )
         random = sum(negative.source == "random" for negative in prospect.chosen)
         self.counts.update(pairs=1, random=random, short=bool(random))
-        return MinedPair(pair, prospect.scores, tuple(sorted(prospect.chosen, key=_hardest_first)))
+        chosen = tuple(sorted(prospect.chosen, key=_hardest_first))
+        return MinedPair(prospect.pair, prospect.scores, chosen)
 
 
 def account_of(counts: Counter[str]) -> MiningAccount:
     """The account that these counts give."""
-    own = ("pairs", "candidates", "random", "short")
+    own = ("pairs", "candidates", "random", "short", TOO_FEW)
     dropped = {why: count for why, count in sorted(counts.items()) if count and why not in own}
     return MiningAccount(
-        counts["pairs"], counts["candidates"], dropped, counts["random"], counts["short"]
+        pairs=counts["pairs"],
+        candidates=counts["candidates"],
+        dropped=dropped,
+        random=counts["random"],
+        short=counts["short"],
+        too_few=counts[TOO_FEW],
     )
+
+
+def done_of(counts: Counter[str]) -> int:
+    """How many pairs were looked at."""
+    return counts["pairs"] + counts[TOO_FEW]
 
 
 def _hardest_first(negative: Negative) -> tuple[float, str]:

@@ -25,7 +25,7 @@ from llmaug.journal import explained, write_json
 from llmaug.retrieval.building import silent
 from llmaug.retrieval.dense import Progress
 from llmaug.retrieval.index import Index
-from llmaug.training.mine import Miner, MiningAccount, account_of
+from llmaug.training.mine import Miner, MiningAccount, account_of, done_of
 from llmaug.training.mined import mined_line
 from llmaug.training.pairs import Pair
 from llmaug.training.settings import MiningSettings
@@ -71,7 +71,7 @@ def mine_to(
     with explained(path), _beside(path, ".part").open("a+b") as part:
         _alone(part, path)
         counts.update(_reopened(part, path, identity))
-        rest = pairs[counts["pairs"] :]
+        rest = pairs[done_of(counts) :]
         for block in miner.blocks(
             rest, progress=lambda stage, done, _: progress(stage, done, len(pairs))
         ):

@@ -17,6 +17,7 @@ def contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _deciding(recipe)
     yield from _measuring(recipe)
     yield from _teaching(recipe)
+    yield from _ordering(recipe)
 
 
 def _queries(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -41,8 +42,8 @@ def _queries(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if any(not 0 < share <= 1 for share in shares) or list(shares) != sorted({*shares}):
         yield "saturation", "saturation is a list of rising shares above 0 and at most 1"
     if (recipe.train.ratio is not None or recipe.train.ratios) and not (human and synthetic):
-        lacking = "no generate" if human else "no human pairs"
-        yield "train", f"ratio is of synthetic to human queries, and there is {lacking}"
+        lacking = "is no generate" if human else "are no human pairs"
+        yield "train", f"ratio is of synthetic to human queries, and there {lacking}"
 
 
 def _deciding(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -78,6 +79,16 @@ def _measuring(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield "filter", "leakage is towards test queries, and there is no test; leave it out"
     elif recipe.index is None:
         yield "index", "test is measured by searching an index; leave index: false out"
+
+
+def _ordering(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    curriculum, mine = recipe.train.curriculum, recipe.mine
+    if curriculum != "shuffled" and mine is None:
+        yield (
+            "train",
+            f"curriculum {curriculum} orders pairs by their mined negatives, and mine is false; "
+            "leave mine: false out, or set curriculum: shuffled",
+        )
 
 
 def _teaching(recipe: Recipe) -> Iterator[tuple[str, str]]:

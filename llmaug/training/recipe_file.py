@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from llmaug.errors import PlanError
-from llmaug.known_models import MODELS
-from llmaug.retrieval.catalogues import PREFIXES
 from llmaug.retrieval.lexical import BM25, parse_bm25
 from llmaug.retrieval.settings import Settings
 from llmaug.training.marked_yaml import Marked, read_yaml
+from llmaug.training.plan_paths import plan_beside
 from llmaug.training.recipe_checks import contradictions
+from llmaug.training.recipe_paths import placed, relative
 from llmaug.training.recipe_sections import (
-    FUSION,
     Dev,
     Evaluate,
     Filter,
@@ -26,9 +25,8 @@ from llmaug.training.recipe_sections import (
     Mine,
     Train,
 )
-from llmaug.training.settings import GateSettings
-from llmaug.training.strict_fields import fields_of
-from llmaug.vocabulary import parse
+from llmaug.training.settings import HIGHEST_SEED, GateSettings, check_seed
+from llmaug.training.strict_fields import fields_of, shown
 
 USUAL_SHARE = 0.2  # of the training queries that decide, where no dev is named
 SWITCHED = ("human", "dev", "test", "mine", "gate", "index")  # may be true or false
@@ -62,6 +60,9 @@ class Recipe:
     index: Settings | None = None
     evaluate: Evaluate = field(default_factory=Evaluate)
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
     @property
     def teacher(self) -> str | None:
         """Who scores pairs: "fusion", a cross-encoder, or None."""
@@ -75,26 +76,29 @@ class Recipe:
             if name not in ("folder", "output", "vectors")
         }
         record["index"] = self.index and self.index.record()
+        if ratios := record["train"].pop("ratios"):  # as they are written
+            record["train"]["ratio"] = list(ratios)
         return self.placed_apart(record)
 
     def placed_apart(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """JSON in which paths below the recipe's folder start there, wherever that lies."""
-        relative: dict[str, Any] = _relative(record, self.folder)
-        return relative
+        apart: dict[str, Any] = relative(record, self.folder)
+        return apart
 
 
 def read_recipe(path: str | Path) -> Recipe:
     """The recipe in a YAML file.
 
-    Relative paths are taken from the file's folder. Sections that are not there have their
-    defaults: no synthetic queries, no human ones, a fifth of the training queries as dev set, the
-    gate on, no test. Raises `PlanError` with file and line for an unknown key, a value of another
-    type than the field's, one that makes no sense, and for keys that contradict each other.
+    Relative paths are taken from the file's folder; in plans, those of what is there. Sections
+    that are not there have their defaults: no synthetic queries, no human ones, a fifth of the
+    training queries as dev set, the gate on, no test. Raises `PlanError` with file and line for an
+    unknown key, a value of another type than the field's, one that makes no sense, and for keys
+    that contradict each other.
     """
     path = Path(path)
     marked = read_yaml(path)
     folder = path.absolute().parent
-    given, ratios = _without_sweep(_completed(marked))
+    given, ratios = _without_sweep(_completed(marked, folder))
     recipe = fields_of(
         given,
         Recipe,
@@ -115,24 +119,38 @@ def read_recipe(path: str | Path) -> Recipe:
     for section, message in contradictions(recipe):
         where = marked.value[section].where if section in marked.value else str(path)
         raise PlanError(f"{where}: {message}")
-    return _placed(recipe)
+    return placed(recipe)
 
 
-def _completed(given: Marked) -> Marked:
-    """The file's mapping with its switches as sections, and with the defaults that depend."""
+def _completed(given: Marked, folder: Path) -> Marked:
+    """The file's mapping with its switches as sections, and with the defaults that depend.
+
+    The paths in plans are taken from the folder.
+    """
     sections: dict[str, Marked] = dict(given.value)
     for name in SWITCHED:
         one = sections.get(name)
         if one is not None and isinstance(one.value, bool):
             sections[name] = Marked({} if one.value else None, one.where)
+        elif one is not None and one.value is not None and not isinstance(one.value, dict):
+            raise PlanError(
+                f"{one.where}: {name} is {shown(one)}; it takes a mapping, true or false"
+            )
+    for name in ("generate", "filter"):
+        one = sections.get(name)
+        if one is not None and isinstance(one.value, dict) and "plan" in one.value:
+            plan = one.value["plan"]
+            beside = Marked(plan_beside(plan.value, folder), plan.where)
+            sections[name] = Marked({**one.value, "plan": beside}, one.where)
     dev = sections.setdefault("dev", Marked({}, given.where))
     if isinstance(dev.value, dict) and not dev.value.keys() & {"split", "share", "count"}:
         share = Marked(USUAL_SHARE, dev.where)
         sections["dev"] = Marked({**dev.value, "share": share}, dev.where)
     seed = sections.get("seed")
+    fits = seed is not None and type(seed.value) is int and 0 <= seed.value <= HIGHEST_SEED
     for name in SEEDED:
         one = sections.setdefault(name, Marked({}, given.where))
-        if seed is not None and type(seed.value) is int and isinstance(one.value, dict):
+        if fits and isinstance(one.value, dict):
             sections[name] = Marked({"seed": seed, **one.value}, one.where)
     return Marked(sections, given.where)
 
@@ -180,55 +198,3 @@ def _sections(kind: Any, section: str) -> Iterator[tuple[str, Any]]:
         for one in (hint, *get_args(hint)):
             if dataclasses.is_dataclass(one) and one is not BM25:
                 yield from _sections(one, f"{section}.{name}" if section else name)
-
-
-def _placed(recipe: Recipe) -> Recipe:
-    """The recipe with every path taken from its folder, and plans in their usual spelling."""
-    folder = recipe.folder
-
-    def beside(name: str) -> str:
-        return str(folder / Path(name).expanduser())
-
-    def collection(name: str) -> str:
-        return name if name.startswith(PREFIXES) else beside(name)
-
-    def model(name: str) -> str:
-        """A folder that is there, else a short name or one on a hub."""
-        here = name not in MODELS and Path(beside(name)).exists()
-        return beside(name) if here or name.startswith((".", "~")) else name
-
-    generate, test, mine = recipe.generate, recipe.test, recipe.mine
-    if generate and generate.pairs:
-        generate = replace(generate, pairs=beside(generate.pairs))
-    if generate and generate.plan:
-        generate = replace(generate, plan=str(parse(generate.plan)))
-    if generate and generate.lm:
-        kind, colon, name = generate.lm.partition(":")
-        generate = replace(generate, lm=f"{kind}{colon}{model(name) if name else name}")
-    if test:
-        test = replace(test, also=tuple(map(collection, test.also)))
-    if mine and mine.teacher and mine.teacher != FUSION:
-        mine = replace(mine, teacher=model(mine.teacher))
-    plan = recipe.filter.plan and str(parse(recipe.filter.plan))
-    return replace(
-        recipe,
-        filter=replace(recipe.filter, plan=plan),
-        corpus=collection(recipe.corpus),
-        model=model(recipe.model),
-        output=beside(recipe.output),
-        vectors=recipe.vectors and beside(recipe.vectors),
-        generate=generate,
-        test=test,
-        mine=mine,
-    )
-
-
-def _relative(value: Any, folder: Path) -> Any:
-    """A JSON value in which paths below the folder, also those in KIND:PATH, start there."""
-    if isinstance(value, Mapping):
-        return {name: _relative(one, folder) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_relative(one, folder) for one in value]
-    if not isinstance(value, str) or folder == folder.parent:
-        return value
-    return value.removeprefix(f"{folder}/").replace(f":{folder}/", ":")

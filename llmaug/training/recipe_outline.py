@@ -14,8 +14,8 @@ def outline(recipe: Recipe) -> Iterator[str]:
     generate = recipe.generate
     if generate is not None:
         count = "all" if generate.documents is None else f"{generate.documents:,}"
-        what = f"take those in {generate.pairs}"
         but = "" if generate.test_documents or recipe.test is None else " (none of the test)"
+        what = f"take those in {generate.pairs}{but}"
         if generate.plan is not None:
             what = f"{generate.plan} for {count} documents{but}, asking {generate.lm or 'no model'}"
         yield f"generate: {what}"
@@ -33,7 +33,8 @@ def outline(recipe: Recipe) -> Iterator[str]:
     yield f"train: {train.epochs} epochs in batches of {train.batch} at {rate}{sweep}"
     if recipe.saturation:
         shares = ", ".join(f"{share:g}" for share in recipe.saturation)
-        yield f"saturation: train on {shares} of the synthetic queries"
+        none = ", and on none" if recipe.human else ""
+        yield f"saturation: train on {shares} of the synthetic queries{none}"
     if recipe.gate is None:
         yield "gate: none, the tuned model goes out"
     else:

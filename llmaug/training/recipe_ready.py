@@ -11,13 +11,14 @@ from llmaug.training.recipe_file import Recipe
 from llmaug.training.recipe_run import judged, trainable, unjudged
 from llmaug.training.recipe_sections import FUSION
 from llmaug.training.stage_queries import checksum
+from llmaug.training.train import check_trainable, needs_check
 
 
 def check_ready(recipe: Recipe, *, fetch: bool = True) -> None:
     """Raise the error of the first thing that is not there: corpus, split, model, teacher, pairs.
 
-    Reads queries and judgements, not the documents, and loads no model. One on a hub is looked for
-    only with `fetch`.
+    Reads queries and judgements, not the documents. A model is looked for on a hub only with
+    `fetch`, and loaded only where not every model can be trained as the recipe says.
     """
     unjudged(recipe.corpus)
     sections = (recipe.human, recipe.dev, recipe.test)
@@ -30,7 +31,9 @@ def check_ready(recipe: Recipe, *, fetch: bool = True) -> None:
             )
     on_hub = "/" in recipe.model and not Path(recipe.model).is_absolute()
     if fetch or not on_hub:
-        trainable(recipe.model)
+        base = trainable(recipe.model)
+        if needs_check(recipe.train):
+            check_trainable(base.folder, recipe.train)
     if recipe.teacher is not None and recipe.teacher != FUSION:
         check_folder(Path(recipe.teacher))
     generate = recipe.generate

@@ -97,8 +97,7 @@ class RecipeRun:
         """What tells the judged queries of a split from others; None for no split."""
         if split is None:
             return None
-        found = self.split(split)
-        return f"{split} {digest_of([found.judged_queries, found.qrels])}"
+        return f"{split} {queries_mark(self.split(split))}"
 
     @cached_property
     def base_index(self) -> Index:
@@ -120,7 +119,22 @@ class RecipeRun:
     @cached_property
     def corpus_mark(self) -> str:
         """What tells this corpus from another."""
-        return str(self.collection.documents.fingerprint())  # type: ignore[attr-defined]
+        return corpus_mark(self.collection)
+
+
+def corpus_mark(collection: Collection) -> str:
+    """What tells the documents of a collection from others."""
+    return str(collection.documents.fingerprint())  # type: ignore[attr-defined]
+
+
+def queries_mark(collection: Collection) -> str:
+    """What tells the judged queries of a collection from others."""
+    return digest_of([collection.judged_queries, collection.qrels])
+
+
+def mark_of(collection: Collection) -> str:
+    """What tells a collection from others, wherever it lies."""
+    return f"{corpus_mark(collection)} {queries_mark(collection)}"
 
 
 def trainable(name: str) -> SentenceEmbedder:

@@ -20,14 +20,18 @@ SCORE = "relevance"  # the field in which a filter says how good a query is
 LEAKS = ("refuse", "drop")
 FILTERING = ("embedder", "index")  # what the steps of a plan can use
 GENERATING = ("lm", *FILTERING)
+NO_QUERIES = {  # prompts that write passages, by what these are
+    "negative_passage": "what does not answer",
+    "passage_rewrite": "passages and no queries",
+}
 
 
 @dataclass(frozen=True)
 class Generate:
     """Where synthetic queries come from: a plan on documents, or queries written earlier.
 
-    `documents` is how many sources are drawn, None for all; with `test_documents` those judged in
-    the test split may be among them. `pairs` is a file of pairs or what `llmaug augment` wrote.
+    `documents` is how many sources are drawn, None for all; with `test_documents` those that
+    answer the test may be among them. `pairs` is a file of pairs or what `llmaug augment` wrote.
     """
 
     plan: str | None = None
@@ -43,10 +47,15 @@ class Generate:
         if (self.plan is None) == (self.pairs is None):
             raise PlanError("give either plan and lm, or pairs, and not both")
         others = (self.lm, self.base_url, self.lm_options, self.window, self.documents)
-        if self.pairs is not None and (any(others) or self.test_documents):
-            raise PlanError("pairs are written already: nothing else goes with them")
+        if self.pairs is not None and any(others):
+            raise PlanError("pairs are written already: only test_documents goes with them")
         if self.plan is not None and "lm" in _uses(self.plan, given=GENERATING) and not self.lm:
             raise PlanError("lm is missing: the plan asks a language model")
+        for name in sorted(NO_QUERIES.keys() & (_prompts(self.plan) if self.plan else ())):
+            raise PlanError(
+                f"plan has {name}, which writes {NO_QUERIES[name]}, and a recipe trains on all "
+                "that its plan writes as queries which the passage answers; leave it out"
+            )
         if "key" in self.lm_options or "@" in (self.base_url or ""):
             raise PlanError("a key comes from the environment only: set LLMAUG_API_KEY")
         _at_least("window", self.window, 1)
@@ -112,14 +121,14 @@ class Human:
 class Dev:
     """The queries that decide: a split, or a share or number of the training queries taken out.
 
-    They search among `pool` documents, None for all. `of` says whose queries are taken out; None
-    for a split's own.
+    They search among `pool` documents, None for all; a smaller corpus is searched whole. `of` says
+    whose queries are taken out; None for a split's own.
     """
 
     split: str | None = None
     share: float | None = None
     count: int | None = None
-    pool: int | None = None
+    pool: int | None = 20_000
     of: str | None = None
 
     def __post_init__(self) -> None:
@@ -191,6 +200,11 @@ def _uses(plan: str, *, given: Collection[str]) -> frozenset[str]:
                 f"there is only the {' and the '.join(given)}{hint}"
             )
     return frozenset(name for step in steps for name in step.uses)
+
+
+def _prompts(plan: str) -> set[str]:
+    """The prompts that the steps of a plan ask with."""
+    return {getattr(step, "prompt", "") for step in walk(parse(plan))}
 
 
 def _at_least(name: str, value: int | None, least: int) -> None:

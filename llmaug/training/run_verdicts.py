@@ -49,6 +49,32 @@ def drops(run: Path) -> dict[str, int]:
     return dict(counts.most_common())
 
 
+class Cuts(NamedTuple):
+    """How many of the passages were cut, and how many tokens were left of these at most."""
+
+    cut: int
+    passages: int
+    tokens: int
+
+    def __str__(self) -> str:
+        return f"{self.cut:,} of {self.passages:,} passages were cut at {self.tokens:,} tokens"
+
+
+def cuts(run: Path) -> Cuts:
+    """What a run cut of the passages, as far as something that was written for them is left."""
+    kept: dict[str, int] = {}
+    passages: set[str] = set()
+    for row in _rows(run / "output.jsonl"):
+        for variant in row["variants"]:
+            meta = variant.get("meta") or row.get("meta") or {}
+            if "tokens_whole" not in meta:
+                continue
+            passages.add(row["root"])
+            if meta["tokens_kept"] < meta["tokens_whole"]:
+                kept[row["root"]] = max(meta["tokens_kept"], kept.get(row["root"], 0))
+    return Cuts(len(kept), len(passages), max(kept.values(), default=0))
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         for line in journal.lines(path):

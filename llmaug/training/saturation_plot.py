@@ -23,10 +23,18 @@ class SaturationPoint(NamedTuple):
     high: float
 
 
-def draw(points: Sequence[SaturationPoint], path: str | Path, *, base: float, measure: str) -> None:
+def draw(
+    points: Sequence[SaturationPoint],
+    path: str | Path,
+    *,
+    base: float,
+    measure: str,
+    human: float | None = None,
+) -> None:
     """Draw the curve into a .png, .svg or .pdf file.
 
-    `base` is the mean of `measure` before training. Raises `MissingExtra` without matplotlib, and
+    `base` is the mean of `measure` before training, `human` that after training on human queries
+    alone: lines, as 0 has no place on a log axis. Raises `MissingExtra` without matplotlib, and
     `PlanError` where there is no point, or one without a query or with a number that is none.
     """
     path = Path(path)
@@ -35,7 +43,7 @@ def draw(points: Sequence[SaturationPoint], path: str | Path, *, base: float, me
             f"{path} is no picture that can be drawn; {did_you_mean(path.suffix, PICTURES)}"
         )
     check_file(path)
-    _check(points, base)
+    _check(points, base, base if human is None else human)
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -47,6 +55,9 @@ def draw(points: Sequence[SaturationPoint], path: str | Path, *, base: float, me
     axes = figure.add_subplot()
     axes.set_xscale("log", base=2)
     axes.axhline(base, color="grey", linestyle="dashed", label=f"base, {base:.4f}", zorder=1)
+    if human is not None:
+        named = f"human queries alone, {human:.4f}"
+        axes.axhline(human, color="C1", linestyle="dotted", label=named, zorder=1)
     axes.fill_between(queries, lows, highs, color="C0", alpha=0.2, linewidth=0, zorder=2)
     axes.vlines(queries, lows, highs, color="C0", linewidth=1.2, zorder=2)
     label = "trained, with its interval"
@@ -59,12 +70,12 @@ def draw(points: Sequence[SaturationPoint], path: str | Path, *, base: float, me
         figure.savefig(unfinished, format=path.suffix.lower()[1:], dpi=150)
 
 
-def _check(points: Sequence[SaturationPoint], base: float) -> None:
+def _check(points: Sequence[SaturationPoint], *lines: float) -> None:
     if not points:
         raise PlanError("a saturation curve has at least one point")
     for point in points:
-        if point.queries < 1 or not all(map(math.isfinite, (*point, base))):
-            raise PlanError(f"no place on a saturation curve: {tuple(point)}, base {base}")
+        if point.queries < 1 or not all(map(math.isfinite, (*point, *lines))):
+            raise PlanError(f"no place on a saturation curve: {tuple(point)}, lines at {lines}")
 
 
 def _label(axes: Any, queries: Sequence[int]) -> None:

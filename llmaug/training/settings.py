@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from llmaug.errors import PlanError, did_you_mean
+from llmaug.retrieval.measure_names import parse_measure
 
 HEADS = ("identity", "linear", "mlp", "reweight")
 SCHEDULES = ("constant", "linear", "epoch")
@@ -14,6 +15,7 @@ MODULATIONS = ("none", "slr", "llr")
 SOURCES = ("dense", "bm25")
 PICKS = ("random", "hardest")
 CORRECTIONS = ("max_t", "holm")  # of p for several candidates; see `llmaug.significance`
+HIGHEST_SEED = 2**32 - 1  # that NumPy takes
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class MiningSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         _one_of("pick", self.pick, PICKS)
         for source in self.sources:
             _one_of("a source", source, SOURCES)
@@ -149,6 +152,7 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         _one_of("curriculum", self.curriculum, CURRICULA)
         _one_of("modulation", self.modulation, MODULATIONS)
         for name in ("epochs", "batch", "query_tokens", "document_tokens", "cycles"):
@@ -184,6 +188,8 @@ class GateSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
+        parse_measure(self.measure)
         _one_of("correction", self.correction, CORRECTIONS)
         if not self.weights or not all(0 < weight <= 1 for weight in self.weights):
             raise PlanError(f"the gate's weights lie above 0 and up to 1, not {self.weights}")
@@ -193,6 +199,12 @@ class GateSettings:
             raise PlanError(f"the gate's alpha is a chance between 0 and 1, not {self.alpha}")
         if self.fewest < 1:
             raise PlanError(f"the gate needs at least 1 dev query (fewest), not {self.fewest}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise `PlanError` for a seed that not all random generators take."""
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise PlanError(f"seed is {seed}; it is a whole number from 0 to {HIGHEST_SEED:,}")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from llmaug.errors import RetrievalError
 from llmaug.formats.atomic import new_file
-from llmaug.retrieval.qrels import Qrels
-from llmaug.training.divergence import divergence
-from llmaug.training.leakage import answering, refuse_leakage, without_leaks
+from llmaug.training.dev_aside import Aside, Deciding, set_aside
+from llmaug.training.divergence import FEWEST, different, divergence
+from llmaug.training.leakage import (
+    answering,
+    refuse_leakage,
+    without_leaks,
+    without_test_documents,
+)
 from llmaug.training.near_duplicates import without_near_duplicates
 from llmaug.training.pairs import Pair, read_pairs, write_pairs
 from llmaug.training.recipe_run import RecipeRun
@@ -21,22 +27,14 @@ from llmaug.training.screening import (
     Screened,
     at_most,
     require_any,
+    screened,
     without_lowest,
     without_repeats,
 )
-from llmaug.training.splits import qrels_of, queries_of, split_dev
-from llmaug.training.stage_queries import PAIRS, passing
+from llmaug.training.stage_queries import PAIRS, passing, reads
 
 DEV = "dev.json"
-FEWEST_COMPARED = 20  # queries of each origin below which their divergence says nothing
-
-
-@dataclass(frozen=True)
-class Deciding:
-    """The dev queries and their judgements."""
-
-    queries: dict[str, str]
-    qrels: Qrels
+ON_TEST = "document of the test"
 
 
 def human_pairs(run: RecipeRun) -> Screened:
@@ -49,7 +47,7 @@ def human_pairs(run: RecipeRun) -> Screened:
     if human is None or leakage is None or run.allow_leakage:
         return run.human
     if human.leaks == "refuse":
-        refuse_leakage(leakage)
+        refuse_leakage(leakage, otherwise="leave them out with human: {leaks: drop}")
     clean = without_leaks(run.human.kept, leakage)
     return Screened(clean.kept, run.human.dropped + clean.dropped)
 
@@ -60,7 +58,9 @@ def screen(run: RecipeRun) -> None:
     inputs: dict[str, Any] = {
         "base": run.digests["base"],
         "generate": run.digests.get("generate"),
-        "filter": asdict(recipe.filter),
+        "filter": recipe.placed_apart(asdict(recipe.filter)),
+        "reads": recipe.placed_apart(reads(recipe.filter.plan)),
+        "test_documents": recipe.generate and recipe.generate.test_documents,
         "human": human and {**asdict(human), "queries": run.mark(human.split)},
         "dev": recipe.dev and {**asdict(recipe.dev), "queries": run.mark(recipe.dev.split)},
         "test": recipe.test and run.mark(recipe.test.split),
@@ -70,16 +70,21 @@ def screen(run: RecipeRun) -> None:
     with run.ledger.stage("filter", inputs=inputs) as stage:
         if not stage.done:
             written = human_pairs(run)
-            synthetic = _synthetic(run, stage.work, stage.counts)
-            train, deciding = _set_aside(run, written.kept, synthetic, stage.counts)
-            stage.counts |= _counted(run, written, train, deciding)
+            screens = _synthetic(run, stage.work)
+            aside = set_aside(run, written.kept, screens[-1].kept if screens else [])
+            train = [*aside.human.kept, *aside.synthetic.kept]
+            stage.counts |= _lost([written, aside.human], [*screens, aside.synthetic])
+            stage.counts |= _counted(run, aside, train)
             write_pairs(stage.folder / PAIRS, train)
-            if deciding is not None:
+            if aside.deciding is not None:
                 with new_file(stage.folder / DEV) as unfinished:
-                    unfinished.write_bytes(orjson.dumps(asdict(deciding)))
+                    unfinished.write_bytes(orjson.dumps(asdict(aside.deciding)))
     run.digests["filter"] = stage.digest
     counts = stage.counts
     dev = f", {counts['dev']:,} dev queries" if "dev" in counts else ""
+    gate = recipe.gate
+    if gate is not None and counts.get("dev", gate.fewest) < gate.fewest:
+        dev += f" (the gate asks for {gate.fewest:,}: it will keep the base)"
     run.told(
         "filter",
         counts,
@@ -98,8 +103,8 @@ def dev_queries(run: RecipeRun) -> Deciding | None:
     return Deciding(**orjson.loads(path.read_bytes())) if path.exists() else None
 
 
-def _synthetic(run: RecipeRun, work: Any, counts: dict[str, Any]) -> list[Pair]:
-    """What is left of the written queries; raises `RetrievalError` where nothing is."""
+def _synthetic(run: RecipeRun, work: Path) -> list[Screened]:
+    """What each filter leaves of the written queries; raises `RetrievalError` for nothing."""
     recipe, section = run.recipe, run.recipe.filter
     if recipe.generate is None:
         return []
@@ -112,6 +117,8 @@ def _synthetic(run: RecipeRun, work: Any, counts: dict[str, Any]) -> list[Pair]:
             "this corpus"
         )
     filters: list[Callable[[list[Pair]], Screened]] = [without_repeats]
+    if recipe.test is not None and recipe.generate.pairs and not recipe.generate.test_documents:
+        filters.insert(0, lambda pairs: _without_test_documents(run, pairs))
     if section.plan is not None:
         plan = section.plan
         filters.append(lambda pairs: passing(run, pairs, plan, work=work))
@@ -131,43 +138,32 @@ def _synthetic(run: RecipeRun, work: Any, counts: dict[str, Any]) -> list[Pair]:
         screens.append(one(pairs))
         pairs = screens[-1].kept
         require_any(*screens)
-    counts["written"] = len(screens[0].kept) + len(screens[0].dropped)
-    lost_by: Counter[str] = Counter()
-    for screen in screens:
-        lost_by.update(screen.counts)
-    counts["dropped"] = dict(lost_by.most_common())
-    return pairs
+    return screens
 
 
-def _set_aside(
-    run: RecipeRun, human: list[Pair], synthetic: list[Pair], counts: dict[str, Any]
-) -> tuple[list[Pair], Deciding | None]:
-    """The pairs to train on, and the dev queries, none of whose documents is among those."""
-    dev = run.recipe.dev
-    if dev is None:
-        return [*human, *synthetic], None
-    if dev.split is not None:
-        found = run.split(dev.split)
-        chosen = Deciding(dict(found.judged_queries), dict(found.qrels))
-        return [*human, *synthetic], chosen
-    of = human if dev.of == "human" else synthetic
-    parted = split_dev(of, share=dev.share, count=dev.count, seed=run.recipe.seed)
-    if dev.of == "synthetic":
-        return [*human, *parted.train], Deciding(queries_of(parted.dev), qrels_of(parted.dev))
-    answers = {pair.document_id for pair in parted.dev}
-    kept = [pair for pair in synthetic if pair.document_id not in answers]
-    counts["on_dev_documents"] = len(synthetic) - len(kept)
-    return [*parted.train, *kept], Deciding(queries_of(parted.dev), qrels_of(parted.dev))
+def _without_test_documents(run: RecipeRun, pairs: list[Pair]) -> Screened:
+    """Queries from a file, less those for documents that none would be written for."""
+    corpus = run.collection
+    rest = {one.id for one in without_test_documents(corpus.documents, corpus.qrels)}
+    return screened(pairs, ("" if pair.document_id in rest else ON_TEST for pair in pairs))
 
 
-def _counted(
-    run: RecipeRun, human: Screened, train: list[Pair], deciding: Deciding | None
-) -> dict[str, Any]:
+def _lost(human: list[Screened], synthetic: list[Screened]) -> dict[str, Any]:
+    """How many queries were written, and what was dropped of each origin, by reason."""
+    counts: dict[str, Any] = {}
+    for name, screens in (("human_dropped", human), ("dropped", synthetic)):
+        lost = sum((Counter(one.counts) for one in screens), Counter[str]())
+        counts[name] = dict(lost.most_common())
+    first = synthetic[0]
+    return counts | {"written": len(first.kept) + len(first.dropped)}
+
+
+def _counted(run: RecipeRun, aside: Aside, train: list[Pair]) -> dict[str, Any]:
     by_origin = Counter(pair.origin for pair in train)
     counts: dict[str, Any] = {name: by_origin[name] for name in ("human", "synthetic")}
-    counts["human_dropped"] = human.counts
-    if deciding is not None:
-        counts["dev"] = len(deciding.queries)
+    if aside.deciding is not None:
+        counts["dev"] = len(aside.deciding.queries)
+        counts["dev_leaking"] = aside.leaking
     if run.human_leakage is not None:  # the synthetic queries have none left
         there = {(pair.query_id, pair.query) for pair in train}
         left = [leak.way for leak in run.human_leakage.leaks if leak[:2] in there]
@@ -177,7 +173,7 @@ def _counted(
     texts = {
         origin: [pair.query for pair in train if pair.origin == origin] for origin in by_origin
     }
-    if len(texts) == 2 and min(len({*one}) for one in texts.values()) >= FEWEST_COMPARED:
+    if len(texts) == 2 and min(len(different(one)) for one in texts.values()) >= FEWEST:
         apart = divergence(texts["human"], texts["synthetic"], run.base, seed=run.recipe.seed)
         counts["divergence"] = {
             "auc": apart.auc,

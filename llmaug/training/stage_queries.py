@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -16,7 +17,7 @@ from llmaug.batch import Summary, augment_file
 from llmaug.errors import TextError
 from llmaug.formats.atomic import new_file
 from llmaug.job import Job
-from llmaug.plan import Step, walk
+from llmaug.plan import Step, fingerprints, walk
 from llmaug.request import Backend
 from llmaug.retrieval.collection import contents
 from llmaug.text import Text
@@ -26,7 +27,7 @@ from llmaug.training.ledger import Stage
 from llmaug.training.pairs import Pair, read_pairs, write_pairs
 from llmaug.training.recipe_run import RecipeRun
 from llmaug.training.recipe_sections import Generate
-from llmaug.training.run_verdicts import drops, verdicts
+from llmaug.training.run_verdicts import Cuts, cuts, drops, verdicts
 from llmaug.training.screening import Screened, screened
 from llmaug.vocabulary import parse
 
@@ -44,12 +45,7 @@ def generate(run: RecipeRun) -> None:
     section = run.recipe.generate
     if section is None:
         return
-    what = asdict(section)
-    if section.pairs is not None:
-        what = {"pairs": checksum(Path(section.pairs))}
-    for name in ("window", "base_url"):  # how fast and where a model is asked, not what it says
-        what.pop(name, None)
-    what = run.recipe.placed_apart(what)
+    what = run.recipe.placed_apart(_mark(section))
     inputs = {"base": run.digests["base"], "generate": what, "seed": run.recipe.seed}
     with run.ledger.stage("generate", inputs=inputs) as stage:
         if not stage.done:
@@ -59,7 +55,27 @@ def generate(run: RecipeRun) -> None:
                 pairs = _generated(run, section, stage)
             stage.counts["queries"] = write_pairs(stage.folder / PAIRS, pairs)
     run.digests["generate"] = stage.digest
-    run.told("generate", stage.counts, f"{stage.counts['queries']:,} queries")
+    cut = Cuts(**stage.counts["cut"]) if "cut" in stage.counts else None
+    line = f"{stage.counts['queries']:,} queries" + (f"; {cut}" if cut and cut.cut else "")
+    run.told("generate", stage.counts, line)
+
+
+def _mark(section: Generate) -> dict[str, Any]:
+    """What decides the queries: not how fast and where a model is asked."""
+    if section.pairs is not None:
+        return {"pairs": checksum(Path(section.pairs))}
+    what = asdict(section) | {"reads": reads(section.plan)}
+    for role, asked in language_model(section).items():
+        told = {name: one for name, one in asked.parameters.items() if name != "endpoint"}
+        what[f"{role}_is"] = {"name": asked.name, **told}
+    for name in ("window", "base_url"):
+        what.pop(name)
+    return what
+
+
+def reads(plan: str | None) -> dict[str, str]:
+    """What a plan reads from the disk, such as prompts, examples and weights, with its state."""
+    return {} if plan is None else fingerprints(parse(plan))
 
 
 def passing(run: RecipeRun, pairs: list[Pair], plan: str, *, work: Path) -> Screened:
@@ -135,6 +151,7 @@ def _generated(run: RecipeRun, section: Generate, stage: Stage) -> list[Pair]:
         "documents": summary.rows,
         "failed": summary.failed,
         "dropped": drops(job.folder),
+        "cut": cuts(job.folder)._asdict(),
         "calls": spent.asked,  # of the session that finished
         "cached": spent.cached,
     }

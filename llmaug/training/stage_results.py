@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,15 @@ import orjson
 
 from llmaug.embedders.embed import embedder as embedder_named
 from llmaug.errors import OutputError
-from llmaug.job import versions
 from llmaug.retrieval.collection import Collection
 from llmaug.retrieval.index import Index
 from llmaug.training.card import model_card
-from llmaug.training.card_facts import CardFacts, TrainedOn
 from llmaug.training.gate_decision import Decision
 from llmaug.training.harm_gate import DECISION, run_gate
-from llmaug.training.recipe_run import RecipeRun
-from llmaug.training.saturation_plot import SaturationPoint
-from llmaug.training.stage_filter import training_pairs
-from llmaug.training.stage_saturation import CURVE, PICTURE
-from llmaug.training.stage_training import MODEL, dev_set, measure_of
+from llmaug.training.recipe_card import facts_of
+from llmaug.training.recipe_run import RecipeRun, mark_of
+from llmaug.training.stage_saturation import PICTURE
+from llmaug.training.stage_training import MODEL, dev_set
 from llmaug.training.tested import on_collections, read_results
 
 RESULTS, CARD = "results.json", "README.md"
@@ -34,10 +30,12 @@ RESULTS, CARD = "results.json", "README.md"
 def gate(run: RecipeRun) -> None:
     """Decide by the dev queries whether the tuned model goes out, or part of it, or the base."""
     settings = run.recipe.gate
+    trainings = len(run.counts["train"].get("sweep", ())) or 1
     inputs = {
         "train": run.digests["train"],
         "filter": run.digests["filter"],
         "gate": settings and asdict(settings),
+        "trainings": trainings,
         "pool": run.recipe.dev and run.recipe.dev.pool,
     }
     with run.ledger.stage("gate", inputs=inputs) as stage:
@@ -48,6 +46,7 @@ def gate(run: RecipeRun) -> None:
                 dev_set(run) if settings else None,
                 settings=settings,
                 folder=stage.folder,
+                trainings=trainings,
                 progress=lambda line: run.said(f"gate: {line}"),
             )
             stage.counts |= {"weight": decision.weight, "reason": decision.reason}
@@ -86,6 +85,7 @@ def evaluate(run: RecipeRun) -> None:
     inputs = {
         "index": run.digests["index"],
         "test": {**run.recipe.placed_apart(asdict(test)), "queries": run.mark(test.split)},
+        "also": [mark_of(Collection.read(name)) for name in test.also],
         "evaluate": asdict(run.recipe.evaluate),
     }
     with run.ledger.stage("evaluate", inputs=inputs) as stage:
@@ -116,7 +116,10 @@ def model(run: RecipeRun) -> None:
             if picture.exists():
                 shutil.copyfile(picture, stage.folder / PICTURE)
             (stage.folder / CARD).unlink(missing_ok=True)  # the base's own, perhaps a link
-            (stage.folder / CARD).write_text(model_card(_facts(run)))
+            results = run.ledger.folder / "evaluate" / RESULTS
+            tests = tuple(read_results(results)) if results.exists() else ()
+            facts = facts_of(run, decision=_decision(run), tests=tests)
+            (stage.folder / CARD).write_text(model_card(facts))
     run.told("model", stage.counts, f"{stage.folder} and its card, {stage.folder / CARD}")
 
 
@@ -145,48 +148,3 @@ def _linked(source: Path, target: Path) -> None:
                     shutil.copyfile(path, here)
         except OSError as error:
             raise OutputError(f"{here} cannot be written: {error.strerror}") from None
-
-
-def _facts(run: RecipeRun) -> CardFacts:
-    recipe, counts = run.recipe, run.counts
-    screened, folder = counts["filter"], run.ledger.folder
-    quality = {
-        name: value
-        for name, value in counts["mine"].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    curve: dict[str, Any] = {}
-    if (folder / "saturation" / CURVE).exists():
-        curve = orjson.loads((folder / "saturation" / CURVE).read_bytes())
-    results = folder / "evaluate" / RESULTS
-    return CardFacts(
-        name=folder.name,
-        base=Path(recipe.model).name,
-        corpus=Path(recipe.corpus).name,
-        documents=counts["base"]["documents"],
-        trained_on=_trained_on(run),
-        settings=recipe.record(),
-        written=screened.get("written", 0),
-        dropped=screened.get("dropped", {}),
-        negatives=quality,
-        decision=_decision(run),
-        dev=(recipe.dev.of or f"split {recipe.dev.split}") if recipe.dev else None,
-        tests=tuple(read_results(results)) if results.exists() else (),
-        saturation=tuple(SaturationPoint(*point) for point in curve.get("points", ())),
-        saturation_base=curve.get("base"),
-        saturation_measure=measure_of(run),
-        plot=PICTURE if curve else None,
-        generator=recipe.generate.lm if recipe.generate else None,
-        leakage=screened.get("leakage", {}),
-        versions=versions(),
-    )
-
-
-def _trained_on(run: RecipeRun) -> tuple[TrainedOn, ...]:
-    """The training pairs by who wrote the query and by which plan."""
-    pairs, queries = Counter[tuple[str, str]](), dict[tuple[str, str], set[str]]()
-    for pair in training_pairs(run):
-        kind = (pair.origin, pair.made_by.partition("@")[0] or "not said")
-        pairs[kind] += 1
-        queries.setdefault(kind, set()).add(pair.query_id)
-    return tuple(TrainedOn(*kind, len(queries[kind]), count) for kind, count in pairs.most_common())

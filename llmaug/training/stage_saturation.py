@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 
@@ -28,6 +29,7 @@ from llmaug.training.stage_training import (
 from llmaug.training.training_folder import CHECKPOINTS
 
 CURVE, PICTURE = "saturation.json", "saturation.png"
+FEWEST = 2  # pairs; of fewer nothing can be learned
 
 
 def saturation(run: RecipeRun) -> None:
@@ -38,25 +40,39 @@ def saturation(run: RecipeRun) -> None:
     inputs = {**training_inputs(run), "shares": list(shares), "measure": measure_of(run)}
     with run.ledger.stage("saturation", inputs=inputs) as stage:
         if not stage.done:
+            without = _without_synthetic(run, stage)
+            lines = {name: point.mean for name, point in without.items()}
             values = _values(run, stage, shares)
-            points = [_point(count, values[count], run.recipe.seed) for count in values if count]
-            before = _point(0, values.pop(0), run.recipe.seed).mean
+            points = [_point(count, of, run.recipe.seed) for count, of in values.items()]
             end, drawn = saturated(values), [list(point) for point in points]
-            curve = {"base": before, "points": drawn, "saturated": end and end._asdict()}
+            intervals = {name: [point.low, point.high] for name, point in without.items()}
+            curve = {**lines, "points": drawn, "saturated": end and end._asdict()}
+            curve["intervals"] = intervals
             with new_file(stage.folder / CURVE) as unfinished:
                 unfinished.write_bytes(orjson.dumps(curve))
-            draw(points, stage.folder / PICTURE, base=before, measure=measure_of(run))
-            stage.counts |= {"base": before, "points": drawn}
+            draw(points, stage.folder / PICTURE, measure=measure_of(run), **lines)
+            stage.counts |= {**lines, "points": drawn}
     run.digests["saturation"] = stage.digest
     last = stage.counts["points"][-1]
     line = f"{measure_of(run)} on dev {last[1]:.4f} with {last[0]:,} synthetic queries"
     run.told("saturation", stage.counts, f"{line}, {stage.counts['base']:.4f} before training")
 
 
+def _without_synthetic(run: RecipeRun, stage: Stage) -> dict[str, SaturationPoint]:
+    """What dev says of the base and, where there are human pairs, after training on these."""
+    dev, seed = dev_set(run), run.recipe.seed
+    points = {"base": _point(0, on_dev(run, dev, run.base.folder, work=stage.work), seed)}
+    human = [one for one in mined_pairs(run) if one.pair.origin == "human"]
+    if len(human) >= FEWEST:
+        model = _trained(run, stage, human, name="human")
+        points["human"] = _point(0, on_dev(run, dev, model, work=stage.work), seed)
+    return points
+
+
 def _values(run: RecipeRun, stage: Stage, shares: Sequence[float]) -> dict[int, Values]:
-    """What each number of synthetic queries brings on dev; at 0 stands the base."""
+    """What each number of synthetic queries brings on dev."""
     everything, dev, train = mined_pairs(run), dev_set(run), run.recipe.train
-    values = {0: on_dev(run, dev, run.base.folder, work=stage.work)}
+    values: dict[int, Values] = {}
     for share in shares:
         mined = _share(run, everything, share)
         count = sum(one.pair.origin == "synthetic" for one in mined)
@@ -64,11 +80,17 @@ def _values(run: RecipeRun, stage: Stage, shares: Sequence[float]) -> dict[int, 
             continue
         model = run.ledger.folder / "train" / MODEL
         if len(mined) < len(everything) or train.ratio is not None or train.ratios:
-            folder = stage.work / f"{count}"
-            model = trained(run, folder, mined, ratio=None, stage="saturation").model
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            model = _trained(run, stage, mined, name=f"{count}")
         values[count] = on_dev(run, dev, model, work=stage.work)
     return values
+
+
+def _trained(run: RecipeRun, stage: Stage, mined: Sequence[MinedPair], *, name: str) -> Path:
+    """The model trained on these pairs, all of them in every epoch."""
+    folder = stage.work / name
+    model = trained(run, folder, mined, ratio=None, stage="saturation").model
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return model
 
 
 def _point(count: int, values: Values, seed: int) -> SaturationPoint:
@@ -81,6 +103,6 @@ def _share(run: RecipeRun, mined: Sequence[MinedPair], share: float) -> list[Min
     """All human pairs and a share of the synthetic ones, drawn so that more hold fewer."""
     synthetic = [one for one in mined if one.pair.origin == "synthetic"]
     drawn = sorted(synthetic, key=lambda one: place(one.pair.query_id, run.recipe.seed))
-    count = max(2, round(share * len(drawn)))  # of fewer nothing can be learned
+    count = max(FEWEST, round(share * len(drawn)))
     kept = {one.pair.query_id for one in drawn[:count]}
     return [one for one in mined if one.pair.origin == "human" or one.pair.query_id in kept]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 from llmaug.embedders.embed import embedder as embedder_named
 from llmaug.errors import RetrievalError, RunError
 from llmaug.retrieval.collection import contents
-from llmaug.retrieval.qrels import Qrels
+from llmaug.steps.filters import normalised
 from llmaug.steps.relevance import fingerprint
 from llmaug.training.dev import DevSet, Values, dev_values
 from llmaug.training.ledger import Stage
+from llmaug.training.mine import TOO_FEW
 from llmaug.training.mined import MinedPair, Scores, read_mined, write_mined
 from llmaug.training.mined_file import mine_to
 from llmaug.training.pairs import Pair
@@ -23,7 +25,6 @@ from llmaug.training.ratio import choose_ratio
 from llmaug.training.recipe_run import RecipeRun
 from llmaug.training.recipe_sections import FUSION
 from llmaug.training.settings import TrainingSettings
-from llmaug.training.splits import qrels_of
 from llmaug.training.stage_filter import dev_queries, training_pairs
 from llmaug.training.teacher import CrossEncoderTeacher, FusionTeacher, Teacher
 from llmaug.training.train import train as train_on
@@ -55,11 +56,13 @@ def mine(run: RecipeRun) -> None:
                     teacher=_teacher(run),
                     progress=run.progress,
                 )
-                stage.counts["account"] = str(found.account)
+                stage.counts |= {"account": str(found.account), "mined": found.account._asdict()}
             quality = negative_quality(read_mined(file))
             stage.counts |= {"quality": str(quality), **quality._asdict()}
     run.digests["mine"] = stage.digest
-    run.told("mine", stage.counts, stage.counts["quality"])
+    left_out = stage.counts.get("mined", {}).get("too_few", 0)
+    lost = f"; {left_out:,} pairs left out: {TOO_FEW}" if left_out else ""
+    run.told("mine", stage.counts, stage.counts["quality"] + lost)
 
 
 def train(run: RecipeRun) -> None:
@@ -71,8 +74,13 @@ def train(run: RecipeRun) -> None:
                 folder = _swept(run, stage, ratios)
             else:
                 folder, ratio = stage.work / "training", run.recipe.train.ratio
-                made = trained(run, folder, mined_pairs(run), ratio=ratio)
+                mined = mined_pairs(run)
+                made = trained(run, folder, mined, ratio=ratio)
                 stage.counts |= _counted(made)
+                if ratio is not None:
+                    _different(run, mined, [ratio])
+                    effective = effective_ratio(mined, ratio)
+                    stage.counts |= {"asked_ratio": ratio, "effective_ratio": effective}
             shutil.copyfile(folder / TRAINED, stage.folder / TRAINED)
             if not (stage.folder / MODEL).exists():
                 (folder / MODEL).rename(stage.folder / MODEL)
@@ -108,12 +116,15 @@ def training_inputs(run: RecipeRun) -> dict[str, Any]:
 
 
 def _known(run: RecipeRun, pairs: Sequence[Pair]) -> dict[str, list[str]]:
-    """All documents that are known to answer each training query."""
-    known: Qrels = qrels_of(pairs)
-    everything = [*run.human.kept, *(pair for pair, _ in run.human.dropped)]
-    for query, judged in qrels_of(everything).items():
-        known.setdefault(query, {}).update(judged)
-    return {query: list(judged) for query, judged in known.items()}
+    """All documents that are known to answer each training query, or one of the same words."""
+    everything = [*pairs, *run.human.kept, *(pair for pair, _ in run.human.dropped)]
+    answers: dict[str, dict[str, None]] = {}
+    for pair in everything:
+        answers.setdefault(normalised(pair.query), {})[pair.document_id] = None
+    known: dict[str, dict[str, None]] = {}
+    for query, words in dict.fromkeys((one.query_id, normalised(one.query)) for one in everything):
+        known.setdefault(query, {}).update(answers[words])
+    return {query: list(of) for query, of in known.items()}
 
 
 def _mark_of_teacher(run: RecipeRun) -> str | None:
@@ -165,7 +176,7 @@ def trained(
 def _swept(run: RecipeRun, stage: Stage, ratios: Sequence[float]) -> Path:
     """Train once for each ratio of synthetic to human pairs; the folder of the one chosen."""
     mined, dev, results, made = mined_pairs(run), dev_set(run), {}, {}
-    for ratio in ratios:
+    for ratio in _different(run, mined, ratios):
         folder = stage.work / f"ratio-{ratio:g}"
         made[ratio] = trained(run, folder, mined, ratio=ratio)
         results[ratio] = on_dev(run, dev, folder / MODEL, work=stage.work)
@@ -174,10 +185,37 @@ def _swept(run: RecipeRun, stage: Stage, ratios: Sequence[float]) -> Path:
     stage.counts |= {
         "ratio": choice.ratio,
         "best_ratio": choice.best,
-        "sweep": [dataclasses.asdict(row) for row in choice.rows],
+        "asked_ratio": choice.ratio,
+        "effective_ratio": effective_ratio(mined, choice.ratio),
+        "sweep": [
+            {**dataclasses.asdict(row), "effective": effective_ratio(mined, row.ratio)}
+            for row in choice.rows
+        ],
     }
     run.said(str(choice))
     return stage.work / f"ratio-{choice.ratio:g}"
+
+
+def effective_ratio(mined: Sequence[MinedPair], ratio: float) -> float:
+    """How many synthetic pairs go with a human one in an epoch, of those that there are."""
+    human = sum(one.pair.origin == "human" for one in mined)
+    synthetic = len(mined) - human
+    return round(min(ratio * human, synthetic)) / human if human else 0.0
+
+
+def _different(
+    run: RecipeRun, mined: Sequence[MinedPair], ratios: Sequence[float]
+) -> Sequence[float]:
+    """The ratios that do not come to the same; says which are more than there are pairs for."""
+    effective = {ratio: effective_ratio(mined, ratio) for ratio in sorted(ratios)}
+    most = effective_ratio(mined, math.inf)
+    above = [ratio for ratio in effective if ratio > most]
+    if above:
+        named = ", ".join(f"{ratio:g}" for ratio in above)
+        run.said(
+            f"train: there are {most:.3g} synthetic pairs for a human one: ratio {named} is cut"
+        )
+    return list({of: ratio for ratio, of in reversed(effective.items())}.values())[::-1]
 
 
 def on_dev(run: RecipeRun, dev: DevSet | None, model: Path, *, work: Path) -> Values:

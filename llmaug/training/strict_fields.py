@@ -53,7 +53,7 @@ def fields_of(
     inherited = _Inherited(hidden=hidden, homes=homes or {}, readers=readers or {})
     if not isinstance(given.value, dict):
         raise PlanError(
-            f"{given.where}: {section or 'the file'} is {_shown(given)}; it is a mapping, lines "
+            f"{given.where}: {section or 'the file'} is {shown(given)}; it is a mapping, lines "
             "such as `name: value`"
         )
     hints = typing.get_type_hints(kind)
@@ -123,7 +123,7 @@ def _value(given: Marked, hint: Any, name: str, *, inherited: _Inherited) -> Any
             return given.plain()
     expected = " or ".join(map(_worded, kinds))
     hint_quotes = "; write it in quotes" if _wants_quotes(given.value, kinds) else ""
-    raise PlanError(f"{given.where}: {name} is {_shown(given)}, not {expected}{hint_quotes}")
+    raise PlanError(f"{given.where}: {name} is {shown(given)}, not {expected}{hint_quotes}")
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -152,7 +152,7 @@ def _worded(kind: Any) -> str:
     return "a mapping" if dataclasses.is_dataclass(kind) or typing.get_origin(kind) else "a text"
 
 
-def _shown(given: Marked) -> str:
+def shown(given: Marked) -> str:
     """A value in a message: a text in quotes, and true, false and null as YAML writes them."""
     plain = given.value
     if plain is None or isinstance(plain, bool):

@@ -95,6 +95,24 @@ def train(
     return finish(trainer, folder)
 
 
+def needs_check(settings: TrainingSettings) -> bool:
+    """Whether not every model can be trained with these settings."""
+    asked = settings.loss.matryoshka, settings.lora_rank, settings.modulation != "none"
+    return any(asked)
+
+
+def check_trainable(base: Path, settings: TrainingSettings) -> None:
+    """Raise `PlanError` where a sentence-transformers folder cannot be trained with the settings.
+
+    Loads the model: too few dimensions for `matryoshka`, no attention for LoRA, or no place for
+    a modulation shows only there.
+    """
+    _require_packages()
+    from llmaug.training.losses import RetrievalLoss
+
+    RetrievalLoss(_model(base, settings, device="cpu"), settings.loss)
+
+
 def _require_packages() -> None:
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
