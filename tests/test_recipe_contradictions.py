@@ -73,6 +73,7 @@ BOTH = HUMAN + "generate: {plan: doc2query(n=2), lm: 'fake:'}\n"
         (HUMAN + "train: {loss: {margin_mse: 1}}\n", "loss.margin_mse needs a teacher"),
         (HUMAN + "train: {loss: {mask_ratio: 0.9}}\n", "loss.mask_ratio needs a teacher"),
         (HUMAN + "mine: {teacher_ratio: 0.9}\n", ":4: teacher_ratio needs a teacher"),
+        (HUMAN + "mine: {dense_weight: 2}\n", ":4: mine: dense_weight is a share from 0 to 1"),
         (BARE + "human: {leaks: drop}\n", ":3: leaks and test_documents are about a test"),
         (HUMAN + "evaluate: {measures: [R@5]}\n", ":4: evaluate needs test queries"),
         (HUMAN + "test: true\nindex: false\n", ":5: test is measured by searching an index"),

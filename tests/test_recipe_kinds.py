@@ -214,3 +214,15 @@ def test_hostile_texts_reach_the_card_harmless(tmp_path: Path) -> None:
     assert card.startswith("---\nlibrary_name: sentence-transformers\n")
     made = {one for one in tmp_path.rglob("*") if one.is_file()} - before
     assert {one.relative_to(tmp_path).parts[0] for one in made} == {"out", "out.yaml"}
+
+
+def test_a_weak_base_has_less_to_say_as_a_teacher(folder: Path, tmp_path: Path) -> None:
+    scores = {}
+    for weight in (0, 1):
+        text = f"human: true\nmine: {{negatives: 2, teacher: fusion, dense_weight: {weight}}}\n"
+        output = tmp_path / str(weight)
+        done(folder, text + "dev: false\ngate: false\n", output=output, until="mine")
+        mined = read_mined(output / "mine" / "mined.jsonl")
+        scores[weight] = [one.scores.teacher for one in mined]
+    assert len(scores[0]) == len(scores[1]) > 0
+    assert scores[0] != scores[1]

@@ -157,9 +157,16 @@ class Mine(MiningSettings):
     """How negatives are mined, and who is the teacher.
 
     `teacher` is "fusion" (of BM25 and the base), the folder or name of a cross-encoder, or None.
+    `dense_weight` is the base's share in the fusion: less where the base is weak beside BM25.
     """
 
     teacher: str | None = None
+    dense_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dense_weight <= 1:
+            raise PlanError(f"dense_weight is a share from 0 to 1, not {self.dense_weight}")
 
 
 @dataclass(frozen=True)

@@ -134,11 +134,12 @@ def _mark_of_teacher(run: RecipeRun) -> str | None:
 
 
 def _teacher(run: RecipeRun) -> Teacher | None:
-    name = run.recipe.teacher
-    if name is None:
+    mine, name, index = run.recipe.mine, run.recipe.teacher, run.base_index
+    if mine is None or name is None:
         return None
-    index = run.base_index
-    return FusionTeacher(index) if name == FUSION else CrossEncoderTeacher(name, index)
+    if name == FUSION:
+        return FusionTeacher(index, weight=mine.dense_weight)
+    return CrossEncoderTeacher(name, index)
 
 
 def mined_pairs(run: RecipeRun) -> Sequence[MinedPair]:
