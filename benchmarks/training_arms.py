@@ -23,7 +23,7 @@ FEWER = MiningSettings(negatives=2)
 
 @dataclass(frozen=True)
 class Arm:
-    """A start, the pairs it is trained on, and how; `mining.negatives` 0 is in-batch only."""
+    """A start, the pairs it is trained on, and how; measured with the gate where `gate`."""
 
     name: str
     start: str
@@ -83,7 +83,7 @@ def _ablations() -> list[Arm]:
         one = replace(MINING, negatives=1)
         found.append(Arm(f"words: {pairs}, 1 negative", "words", (pairs,), WORDS, one))
     both = ("human_clean", "synthetic")
-    for ratio in (0.0, 0.5, 1.0, 2.0):
+    for ratio in (0.0, 0.5, 1.0, 2.0, 4.0):
         settings = replace(WORDS, ratio=ratio)
         found.append(Arm(f"words: both, ratio {ratio:g}", "words", both, settings))
     return found
