@@ -13,7 +13,7 @@ import orjson
 from llmaug.errors import TextError
 from llmaug.formats.atomic import new_file
 from llmaug.formats.fields import short
-from llmaug.training.pairs import Pair, checked_pair
+from llmaug.training.pairs import Pair, checked_pair, json_rows
 
 SOURCES = ("dense", "bm25", "dense+bm25", "random")
 SCORES = ("dense", "bm25", "teacher")
@@ -77,23 +77,11 @@ def read_mined(path: str | Path) -> Iterator[MinedPair]:
 
     Raises `TextError` with file and line for what is none.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _mined_in(line, where=f"{path}:{number}")
-    except OSError as error:
-        raise TextError(f"{path} cannot be read: {error.strerror}") from None
+    for where, row in json_rows(Path(path), what="mined pair"):
+        yield _mined_in(row, where=where)
 
 
-def _mined_in(line: bytes, *, where: str) -> MinedPair:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise TextError(f"{where}: not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise TextError(f"{where}: a mined pair is a JSON object, not {short(repr(row))}")
+def _mined_in(row: dict[str, Any], *, where: str) -> MinedPair:
     negatives = row.get("negatives")
     if not isinstance(negatives, list) or not all(isinstance(one, dict) for one in negatives):
         raise TextError(f"{where}: 'negatives' is no list of objects; mine the pairs again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,27 +61,29 @@ def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> int:
 
 def read_pairs(path: str | Path) -> list[Pair]:
     """The pairs of a JSONL file; raises `TextError` with file and line for what is none."""
-    path = Path(path)
-    pairs = []
+    return [checked_pair(row, where=where) for where, row in json_rows(Path(path), what="pair")]
+
+
+def json_rows(path: Path, *, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its file and line; `what` they are, for errors."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    pairs.append(pair_in(line, where=f"{path}:{number}"))
+                    where = f"{path}:{number}"
+                    yield where, _row(line, where=where, what=what)
     except OSError as error:
         raise TextError(f"{path} cannot be read: {error.strerror}") from None
-    return pairs
 
 
-def pair_in(line: bytes, *, where: str) -> Pair:
-    """The pair that one line of JSON holds."""
+def _row(line: bytes, *, where: str, what: str) -> dict[str, Any]:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise TextError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, dict):
-        raise TextError(f"{where}: a pair is a JSON object, not {short(repr(row))}")
-    return checked_pair(row, where=where)
+        raise TextError(f"{where}: a {what} is a JSON object, not {short(repr(row))}")
+    return row
 
 
 def checked_pair(row: dict[str, Any], *, where: str) -> Pair:
