@@ -13,7 +13,8 @@ import pytest
 from small_training import DOCUMENTS, mined_pairs, small_settings, tensors_of
 from tiny_retriever import tiny_retriever
 
-from llmaug.errors import ResumeRefused, RunError
+from llmaug.errors import ResumeRefused, RunBusy, RunError
+from llmaug.training.folder_lock import locked
 from llmaug.training.settings import TrainingSettings
 from llmaug.training.train import Trained, train
 
@@ -131,6 +132,17 @@ def test_interrupted_before_a_checkpoint_begins_again(
         trained(base, tmp_path / "cut", small_settings(), progress=stop_after(3))
     assert "after 3 of 20 steps; the same call goes on from the beginning" in caplog.text
     assert_same(whole, trained(base, tmp_path / "cut", small_settings()))
+
+
+def test_two_trainings_do_not_share_a_folder(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    other = locked(tmp_path / "out")
+    with pytest.raises(RunBusy, match="another process works in this folder"):
+        trained(base, tmp_path / "out", small_settings(steps=2))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lock"]
+    os.close(other)
+    trained(base, tmp_path / "out", small_settings(steps=2))
+    os.close(locked(tmp_path / "out"))  # free again
 
 
 def test_a_finished_training_is_not_done_again(base: Path, tmp_path: Path) -> None:

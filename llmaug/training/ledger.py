@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -13,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from llmaug.errors import PlanError, ResumeRefused, RunBusy, RunError, did_you_mean
+from llmaug.errors import PlanError, ResumeRefused, RunError, did_you_mean
 from llmaug.formats.atomic import new_file
 from llmaug.job import versions
 from llmaug.journal import explained, shown
+from llmaug.training.folder_lock import LOCK, locked
 from llmaug.training.ledger_files import (
     as_json,
     changed,
@@ -26,7 +26,7 @@ from llmaug.training.ledger_files import (
     read_entries,
 )
 
-MANIFEST, LOCK, WORK = "manifest.json", "lock", "work"
+MANIFEST, WORK = "manifest.json", "work"
 FORMAT = "llmaug training folder 1"
 STAGES = ("generate", "filter", "mine", "train", "gate", "index", "evaluate")
 
@@ -73,7 +73,7 @@ class Ledger:
         with explained(self.folder):
             self.folder.mkdir(exist_ok=True)
         self._refuse_others()
-        self._lock = self._locked()
+        self._lock = locked(self.folder)
         try:
             self._entries: dict[str, dict[str, Any]] = read_entries(
                 self.folder / MANIFEST, format=FORMAT
@@ -217,17 +217,3 @@ class Ledger:
                 f"{self.folder} holds {min(names)} and no {MANIFEST}, so it is no folder of "
                 "artefacts; name another output"
             )
-
-    def _locked(self) -> int:
-        path = self.folder / LOCK
-        with explained(path):
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                raise RunBusy(
-                    f"{self.folder}: another process works in this folder; wait for it, or name "
-                    "another output"
-                ) from None
-        return lock

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING
 from llmaug.embedders.embed import embedder
 from llmaug.embedders.sentence import SentenceEmbedder, quietly
 from llmaug.errors import MissingExtra, ModelError, RetrievalError
+from llmaug.journal import explained
 from llmaug.training.batches import Course
+from llmaug.training.folder_lock import locked
 from llmaug.training.learnable import check_pairs, digest, rows_of
 from llmaug.training.mined import MinedPair
 from llmaug.training.settings import TrainingSettings
@@ -56,7 +60,8 @@ def train(
     it loads the base, and the last checkpoint. Called again, it goes on after the last checkpoint
     and ends with the same model as if it had never stopped, bit for bit on the CPU; base, pairs,
     documents, settings and number of processes must be the same, else `ResumeRefused`, unless
-    `fresh` empties the folder. Ctrl-C leaves nothing torn.
+    `fresh` empties the folder. Ctrl-C leaves nothing torn. Raises `RunBusy` while another training
+    works in the folder.
 
     A model that reads tokens one by one sees `query_tokens` and `document_tokens` of a text at
     most; a static one sees all. Under torchrun every process calls this with the same arguments,
@@ -78,21 +83,22 @@ def train(
         "processes": told.world_size,
         **flat(asdict(settings)),
     }
-    with told.distributed_state.main_process_first():
-        settle(folder, asked, fresh=fresh and told.process_index == 0)
-    if done := finished(folder):
-        return done
-    trainer = _trainer(
-        found,
-        mined,
-        documents=documents,
-        settings=settings,
-        known=known,
-        told=told,
-        progress=progress,
-    )
-    _go(trainer, folder)
-    return finish(trainer, folder)
+    with _alone(folder, told):
+        with told.distributed_state.main_process_first():
+            settle(folder, asked, fresh=fresh and told.process_index == 0)
+        if done := finished(folder):
+            return done
+        trainer = _trainer(
+            found,
+            mined,
+            documents=documents,
+            settings=settings,
+            known=known,
+            told=told,
+            progress=progress,
+        )
+        _go(trainer, folder)
+        return finish(trainer, folder)
 
 
 def needs_check(settings: TrainingSettings) -> bool:
@@ -111,6 +117,17 @@ def check_trainable(base: Path, settings: TrainingSettings) -> None:
     from llmaug.training.losses import RetrievalLoss
 
     RetrievalLoss(_model(base, settings, device="cpu"), settings.loss)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, told: SentenceTransformerTrainingArguments) -> Iterator[None]:
+    """No other training in the folder; the first process locks it for all of its own."""
+    with contextlib.ExitStack() as stack:
+        if told.process_index == 0:
+            with explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            stack.callback(os.close, locked(folder))
+        yield
 
 
 def _require_packages() -> None:
