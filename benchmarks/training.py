@@ -57,7 +57,7 @@ def main() -> None:
 
 def run(bench: Bench, arm: Arm, *, seed: int) -> None:
     """Mine, train, measure and gate once; nothing that is kept already is done again."""
-    file = _file(bench, arm, seed)
+    file = record_file(bench, arm, seed)
     if file.exists():
         return
     folder = file.with_suffix("")
@@ -104,7 +104,7 @@ def run(bench: Bench, arm: Arm, *, seed: int) -> None:
 
 def show(bench: Bench, arm: Arm, *, seeds: list[int]) -> None:
     """One line: the mean over seeds, its gain over the start by query, interval and p."""
-    records = [json.loads(_file(bench, arm, seed).read_bytes()) for seed in seeds]
+    records = [json.loads(record_file(bench, arm, seed).read_bytes()) for seed in seeds]
     before = bench.measured(bench.start(arm.start), collections=("scifact", *OTHERS))
     for kind in ("tuned", "gated"):
         if kind not in records[0]:
@@ -131,7 +131,7 @@ def _gain(runs: list[Mapping[str, float]], before: Mapping[str, float], *, short
     return f"{said} | {gains.mean():+.4f} [{interval.low:+.4f}, {interval.high:+.4f}], p {p:.4f}"
 
 
-def _file(bench: Bench, arm: Arm, seed: int) -> Path:
+def record_file(bench: Bench, arm: Arm, seed: int) -> Path:
     kept = "".join(c if c.isalnum() else "-" for c in arm.name)
     folder = bench.work / "arms"
     folder.mkdir(exist_ok=True)
