@@ -165,6 +165,10 @@ def test_record_is_json_and_moves_with_the_folder(tmp_path: Path) -> None:
         (SMALL + "train:\n  temperature: 1\n", ":5: .* in train; .* belongs under train.loss$"),
         (SMALL + "train: {corpus: x}\n", ":4: .*corpus belongs at the left edge"),
         (SMALL + "folder: x\n", ":4: unknown key 'folder'"),
+        (
+            SMALL + "filter: {plan: roundtrip(k=3, of='id'), near: 0.9}\n",
+            r":4: unknown key \"of='id'\)\" in filter; put a plan with a comma in quotes",
+        ),
         (SMALL + "train: {ratios: [1]}\n", ":4: unknown key 'ratios'"),
         (SMALL + "train:\n  batch: '3'\n", ":5: train.batch is '3', not a whole number"),
         (SMALL + "train: {batch: true}\n", "train.batch is true, not a whole number"),

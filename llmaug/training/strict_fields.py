@@ -89,6 +89,8 @@ def _within(section: str, name: str) -> str:
 def _unknown(name: str, section: str, *, known: Iterable[str], homes: Mapping[str, str]) -> str:
     """What is wrong with a name that no field has."""
     place = f" in {section}" if section else ""
+    if "(" in name or ")" in name:  # `{plan: hyde(n=2, tokens=9)}` ends at its comma
+        return f"unknown key {short(name)!r}{place}; put a plan with a comma in quotes"
     home = homes.get(name)
     if home is not None and home != section:
         belongs = f"belongs under {home}" if home else "belongs at the left edge, in no section"
