@@ -66,7 +66,8 @@ class Stages:
             self.tasks[stage] = (self.bar.add_task(stage, total=total, rate=""), self.told)
         task, began = self.tasks[stage]
         self.told = now
-        rate = f"{done / max(now - began, 1e-9):,.0f}/s" if done else ""
+        speed = done / max(now - began, 1e-9)
+        rate = f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.2g}/s" if done else ""
         self.bar.update(task, completed=done, total=total, rate=rate)
         if not self.console.is_terminal and now - self.printed >= PLAIN:
             self.printed = now

@@ -136,13 +136,16 @@ def test_the_rate_counts_the_first_batch(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with Stages() as shown:
-        for done, rate in ((50, "5/s"), (150, "8/s")):
+        for done, rate in ((50, "5/s"), (150, "7.5/s")):
             now[0] += 10
             shown.update("queries", done, 150)
             assert shown.bar.tasks[0].fields["rate"] == rate
         now[0] += 2
         shown.update("words", 10, 10)
         assert shown.bar.tasks[1].fields["rate"] == "5/s"
+        now[0] += 4
+        shown.update("slow", 1, 8)
+        assert shown.bar.tasks[2].fields["rate"] == "0.25/s"
 
 
 def test_values_of_queries_replace_nothing_that_is_read():
