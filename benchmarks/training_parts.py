@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from llmaug.training.screening import screened, without_repeats
 
 OTHERS = ("cranfield", "vaswani")
 MEASURE = "nDCG@10"
+FEW = 150  # human pairs, where there are few
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ class Bench:
 
     @functools.cache  # noqa: B019
     def pairs(self, name: str) -> tuple[Pair, ...]:
-        """Human pairs as published, those without what is near the test, or synthetic ones."""
+        """Human pairs as published, those without what is near the test, a few of these, or
+        synthetic ones.
+        """
+        if name == "human_few":
+            return tuple(random.Random(0).sample(self.pairs("human_clean"), FEW))
         test = self.collection()
         if name.startswith("human"):
             pairs = pairs_of(self.collection(split="train"))

@@ -15,17 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training import DEV, POOL, record_file
-from benchmarks.training_arms import arms
+from benchmarks.training import POOL, record_file
+from benchmarks.training_arms import RATIOS, arms
 from benchmarks.training_parts import MEASURE, OTHERS, Bench
 from llmaug.significance import bootstrap_interval, holm, paired_randomisation
 from llmaug.training.dev import DevSet
 from llmaug.training.divergence import divergence
 from llmaug.training.ratio import choose_ratio
-from llmaug.training.splits import qrels_of, queries_of, split_dev
+from llmaug.training.splits import qrels_of, queries_of
 
 SEEDS = (0, 1, 2)
-RATIOS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 def main() -> None:
@@ -56,35 +55,33 @@ def components(bench: Bench, *, pairs: str) -> None:
     corrected = holm([paired_randomisation(gains[name].tolist(), seed=0) for name in told])
     p_values = dict(zip(told, corrected, strict=True))
     for name in names:
-        seeds = tables[name].mean(axis=1)
-        line = f"| {name} | {seeds.mean():.4f} ({seeds.min():.4f} to {seeds.max():.4f}) |"
+        line = f"| {name} | {_spread(tables[name])} |"
         if name != alone:
-            interval = bootstrap_interval(gains[name].tolist(), seed=0)
-            gain = f"{gains[name].mean():+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
-            line += f" {gain} | {p_values[name]:.4f} |"
+            line += f" {_gain(tables[name], tables[alone])} | {p_values[name]:.4f} |"
         others = [f"{np.mean(_test(bench, name, of=other)):.4f}" for other in OTHERS]
-        print(line, " ".join(others), flush=True)
+        print(line, *others, flush=True)
 
 
 def ratio(bench: Bench) -> None:
     """The ratio that human dev queries choose, beside the test values of all ratios."""
-    human, synthetic = (bench.pairs(name) for name in ("human_clean", "synthetic"))
-    dev = [
-        pair
-        for pair in split_dev([*human, *synthetic], share=DEV, seed=0).dev
-        if pair.origin == "human"
-    ]
-    pool = DevSet.of(bench.index("words"), queries_of(dev), qrels_of(dev), size=POOL, seed=0)
-    names = {one: f"words: both, ratio {one:g}" for one in RATIOS}
+    clean, synthetic = bench.pairs("human_clean"), bench.pairs("synthetic")
+    few = bench.pairs("human_few")
+    queries = {pair.query_id for pair in few}
+    documents = {pair.document_id for pair in (*few, *synthetic)}
+    left = [p for p in clean if p.query_id not in queries and p.document_id not in documents]
+    dev = DevSet.of(bench.index("words"), queries_of(left), qrels_of(left), size=POOL, seed=0)
     tried: dict[float, Sequence[Mapping[str, float]]] = {}
-    for one, name in names.items():
-        models = [record_file(bench, arms()[name], seed).with_suffix("") for seed in SEEDS]
-        tried[one] = [pool.values(bench.embedder(model / "model"), MEASURE) for model in models]
+    for one in RATIOS["human_few"]:
+        arm = arms()[f"words: human_few + synthetic, ratio {one:g}"]
+        models = [record_file(bench, arm, seed).with_suffix("") for seed in SEEDS]
+        tried[one] = [dev.values(bench.embedder(model / "model"), MEASURE) for model in models]
     print(choose_ratio(tried))
-    for name in names.values():
-        means = _test(bench, name).mean(axis=1)
-        print(f"| {name} | {means.mean():.4f} ({means.min():.4f} to {means.max():.4f}) |")
-    texts = [[pair.query for pair in pairs] for pairs in (human, synthetic)]
+    for human, ratios in RATIOS.items():
+        tables = [_test(bench, f"words: {human} + synthetic, ratio {one:g}") for one in ratios]
+        for one, table in zip(ratios, tables, strict=True):
+            gain = _gain(table, tables[0])
+            print(f"| {human}, {one:g} | {_spread(table)} | {gain} |", flush=True)
+    texts = [[pair.query for pair in pairs] for pairs in (clean, synthetic)]
     print(divergence(*texts, bench.embedder(bench.start("minilm"))))
 
 
@@ -96,6 +93,18 @@ def _finished(bench: Bench, names: Sequence[str]) -> list[str]:
         else:
             print(f"not run: {name}")
     return found
+
+
+def _spread(table: np.ndarray) -> str:
+    seeds = table.mean(axis=1)
+    return f"{seeds.mean():.4f} ({seeds.min():.4f} to {seeds.max():.4f})"
+
+
+def _gain(table: np.ndarray, before: np.ndarray) -> str:
+    """By query, of the means over seeds, with its 95 % interval."""
+    gains = table.mean(axis=0) - before.mean(axis=0)
+    interval = bootstrap_interval(gains.tolist(), seed=0)
+    return f"{gains.mean():+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
 
 
 def _test(bench: Bench, name: str, *, of: str = "scifact") -> np.ndarray:
