@@ -43,7 +43,7 @@ def test_what_is_learned_loads_as_the_base_does(
     assert done.pairs_per_second == done.pairs / done.seconds > 0
     assert capfd.readouterr() == ("", "")
     files = {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert files == {".safetensors", ".json"}  # no pickles
+    assert files == {".safetensors", ".json", ""}  # no pickles, and the lock
     assert {path.name for path in base.iterdir()} >= {path.name for path in done.model.iterdir()}
     texts = list(DOCUMENTS.values())
     old, new = (la.embedder(str(folder)).encode(texts) for folder in (base, done.model))

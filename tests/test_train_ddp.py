@@ -82,6 +82,7 @@ def test_processes_end_with_the_same_weights_and_share_no_pair(out: Path, name: 
         assert not set(mine) & set(others)
     assert sorted(path.name for path in (out / name).iterdir()) == [
         "checkpoints",
+        "lock",
         "model",
         "trained.json",
         "training.json",
