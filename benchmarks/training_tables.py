@@ -44,7 +44,7 @@ def main() -> None:
 
 def components(bench: Bench, *, pairs: str) -> None:
     """Gains over InfoNCE alone by query, of the mean of the seeds; p after Holm over the rows."""
-    names = [name for name in arms() if name.startswith(f"words: {pairs}")]
+    names = [name for name, arm in arms().items() if (arm.start, arm.pairs) == ("words", (pairs,))]
     alone = f"words: {pairs}, InfoNCE"
     names = _finished(bench, [alone, *(name for name in names if name != alone)])
     tables = {name: _test(bench, name) for name in names}
